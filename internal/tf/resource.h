@@ -1,0 +1,121 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tf/diag.h"
+#include "tf/schema.h"
+#include "tf/value.h"
+
+struct ctx;
+
+/* A resource: its table and a handful of functions on its struct. Structs are the table's type (struct image …), in
+ * the request's arena. Functions report through req->diags; a reply that carries an error keeps what a state must keep. */
+
+struct tf_req {
+    struct ctx *ctx;
+    struct tf_diags *diags;
+    void *provider; /* what configure made; NULL in validate, which comes unconfigured */
+};
+
+/* Private bytes that OpenTofu keeps beside the state: JSON text here, NULL for none. */
+struct tf_private {
+    const char *in;  /* as stored (plan: prior's; apply: what the plan wrote) */
+    const char *out; /* preset to in; what is stored from now on */
+};
+
+struct tf_validate {
+    const void *config; /* unknowns are to be expected */
+};
+
+struct tf_plan {
+    const void *config;
+    const void *prior; /* NULL: create */
+    void *planned;     /* preset: proposed state with fallbacks, TF_STABLE rule applied when something changes */
+    bool changed;      /* preset: planned differs from prior; set it when live drift needs a change: computed attributes
+                          without TF_STABLE then become unknown (call tf_plan_unknown) */
+    struct tf_private private;
+    const char *replace[8]; /* attribute names to add to requires_replace, NULL-ended */
+};
+/* Makes every computed attribute of planned that is null in config and lacks TF_STABLE unknown. */
+void tf_plan_unknown(const struct tf_table *t, struct tf_plan *p);
+
+struct tf_apply {
+    const void *config;  /* write-only values; may lack what ignore_changes ignores: act on planned */
+    const void *prior;   /* NULL: create */
+    const void *planned; /* NULL: destroy */
+    void *state;         /* what is stored afterwards. Create: preset to planned; without `keep` nothing is stored if there
+                            is an error. Update: preset to planned; if there is an error and not `keep`, prior stays.
+                            Unknowns left in it become null when there is an error, and are a bug otherwise */
+    bool keep;           /* store state although there is an error (create: tainted) */
+    struct tf_private private;
+};
+
+struct tf_read {
+    void *state; /* preset to the stored state; changed in place */
+    bool gone;   /* set: it isn't there any more */
+    struct tf_private private;
+};
+
+struct tf_import {
+    const char *id;
+    void *state; /* zeroed: fill what Read needs */
+    struct tf_private private;
+};
+
+struct tf_move {
+    const char *source_provider; /* "registry.opentofu.org/hashicorp/null" */
+    const char *source_type;     /* "null_resource" */
+    const char *source_json;
+    void *state;
+    struct tf_private private;
+};
+
+struct tf_resource {
+    const char *name; /* "gpudev_image" */
+    const char *description;
+    long version; /* of the schema */
+    struct tf_table table;
+    void (*validate)(struct tf_req *req, struct tf_validate *v); /* each op may be NULL */
+    void (*plan)(struct tf_req *req, struct tf_plan *p);         /* create and update */
+    void (*plan_destroy)(struct tf_req *req, const void *prior);
+    void (*create)(struct tf_req *req, struct tf_apply *a);
+    void (*update)(struct tf_req *req, struct tf_apply *a);
+    void (*destroy)(struct tf_req *req, struct tf_apply *a); /* success: gone; error: a->state (preset prior) stays */
+    void (*read)(struct tf_req *req, struct tf_read *r);
+    void (*import)(struct tf_req *req, struct tf_import *i);
+    void (*move)(struct tf_req *req, struct tf_move *m);
+};
+
+struct tf_data_source {
+    const char *name, *description;
+    struct tf_table table;
+    void (*validate)(struct tf_req *req, struct tf_validate *v);
+    void (*read)(struct tf_req *req, void *state); /* preset to the config */
+};
+
+struct tf_provider {
+    struct tf_table table;
+    const char *description;
+    void (*validate)(struct tf_req *req, struct tf_validate *v);
+    /* Makes what req->provider of the other calls is. Unknowns may come in plan: what needs them fails later, where it
+     * is needed. Lives until done. */
+    void *(*configure)(struct tf_req *req, const void *config);
+    void (*done)(void *provider);
+    const struct tf_resource *const *resources; /* NULL-ended */
+    const struct tf_data_source *const *data_sources;
+};
+
+struct cancel;
+struct rpc_method;
+
+/* The tfplugin6 service (protocol 6.10) for a provider. */
+struct tf_server;
+struct tf_server *tf_server_new(const struct tf_provider *p, struct cancel *stop);
+void tf_server_free(struct tf_server *s); /* no call may be running */
+/* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`. */
+const struct rpc_method *tf_server_methods(void);
+
+/* Documentation pages (docs/index.md, docs/resources/NAME.md …) below dir, from the tables. */
+struct err;
+int tf_docs_write(const struct tf_provider *p, const char *dir, struct err *err);

@@ -6,7 +6,6 @@
 #include "tf/resource.h"
 
 struct aws;
-struct build_auth;
 struct builder_config;
 struct ctx;
 struct ecr;
@@ -14,6 +13,7 @@ struct err;
 struct http;
 struct kube;
 struct oci;
+struct oci_auth;
 struct progress;
 
 extern const struct tf_provider provider_gpudev;
@@ -36,7 +36,7 @@ int provider_ecr(struct provider_data *p, struct ctx *ctx, const char *region, s
 struct oci *provider_oci(struct provider_data *p);
 
 /* The same credentials for a builder. */
-const struct build_auth *provider_build_auth(struct provider_data *p);
+const struct oci_auth *provider_auth(struct provider_data *p);
 
 const struct builder_config *provider_builder_config(const struct provider_data *p);
 

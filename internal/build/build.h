@@ -8,17 +8,10 @@
 
 struct ctx;
 struct err;
+struct oci_auth;
 struct progress;
-struct secret;
 
 /* Building and pushing an image, whatever builds it. */
-
-/* Credentials per registry host, handed over by provider/: 0 and a user name and a password (the caller unrefs it),
- * 1 when there are none for that host, negative on failure. Called from any thread. */
-struct build_auth {
-    int (*get)(void *self, struct ctx *ctx, const char *host, const char **ret_user, struct secret **ret_password, struct err *err);
-    void *self;
-};
 
 struct build_request {
     const char *context;    /* folder, absolute */
@@ -33,7 +26,7 @@ struct build_request {
     const char *source_hash; /* what was planned: the content sent must give it */
     const char *repository;  /* host/name to push to */
     const char *push_tag;    /* tag that carries the push; tags proper are put by the caller, after verification */
-    const struct build_auth *auth;
+    const struct oci_auth *auth; /* credentials per registry host, see oci/oci.h */
     struct progress *progress;
 };
 

@@ -27,8 +27,8 @@ void hmac_sha256(const void *key, size_t key_len, const void *p, size_t len, uns
 
 void hex_encode(const void *p, size_t len, char *out); /* lower case; 2 * len + 1 bytes */
 
-char *base64_encode(struct arena *a, const void *p, size_t len);     /* RFC 4648 4, padded */
-char *base64_encode_raw(struct arena *a, const void *p, size_t len); /* without padding */
+char *base64_encode(struct arena *a, const void *p, size_t len);              /* RFC 4648 4, padded */
+char *base64_encode_raw(struct arena *a, const void *p, size_t len);          /* without padding */
 char *base64url_encode(struct arena *a, const void *p, size_t len, bool pad); /* RFC 4648 5 */
 /* Standard or URL alphabet, padding optional, white space skipped; NULL if malformed. NUL-terminated. */
 char *base64_decode(struct arena *a, const char *s, size_t len, size_t *ret_len);
@@ -40,9 +40,9 @@ char *random_hex(struct arena *a, size_t bytes);
 /* A self-signed P-256 server certificate for go-plugin's AutoMTLS: CA:TRUE, DNS SAN localhost, valid from an hour ago
  * for a year. */
 struct cert {
-    char *cert_pem;             /* mem_free */
-    struct secret *key_pem;     /* secret_unref */
-    unsigned char *der;         /* mem_free */
+    char *cert_pem;         /* mem_free */
+    struct secret *key_pem; /* secret_unref */
+    unsigned char *der;     /* mem_free */
     size_t der_len;
 };
 int cert_self_signed(struct cert *ret, struct err *err);

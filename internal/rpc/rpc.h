@@ -25,7 +25,8 @@ struct rpc_meta {
 
 /* ---- Server ---- */
 
-struct rpc_call; /* one running call, in a worker thread of its own */
+/* One running call, in a worker thread of its own. recv and send may be used from two threads at once. */
+struct rpc_call;
 
 struct ctx *rpc_call_ctx(struct rpc_call *c); /* its arena dies with the call; cancelled when the peer goes */
 const char *rpc_call_method(const struct rpc_call *c); /* "/package.Service/Method" */

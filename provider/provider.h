@@ -40,11 +40,9 @@ const struct oci_auth *provider_auth(struct provider_data *p);
 
 const struct builder_config *provider_builder_config(const struct provider_data *p);
 
-/* The cluster of the block's `kubernetes`; opened once. */
+/* The cluster of the block's `kubernetes`; opened once, owned by p. 1: the block holds values that are known only at
+ * apply (plan calls only). */
 int provider_kube(struct provider_data *p, struct ctx *ctx, struct kube **ret, struct err *err);
 
 /* A progress channel in the configured mode; never NULL. */
 struct progress *provider_progress(struct provider_data *p, const char *title);
-
-/* The region that ECR names without a host are in, or NULL. */
-const char *provider_region(struct provider_data *p, struct ctx *ctx);

@@ -25,9 +25,10 @@ cgroup_trees() {
 # cgroup_make NAME: makes /NAME ready for the kubelet to use as cgroupRoot.
 cgroup_make() {
 	if cgroup_is_v2; then
-		cgroup_enable_v2 $cgroup_mount || return
+		cgroup_make_room || return
+		cgroup_enable $cgroup_mount >>"$K/cgroup-enabled" || return
 		mkdir -p "$cgroup_mount/$1" || return
-		cgroup_enable_v2 "$cgroup_mount/$1"
+		cgroup_enable "$cgroup_mount/$1" >/dev/null
 		return
 	fi
 	local tree
@@ -35,36 +36,44 @@ cgroup_make() {
 		mkdir -p "$tree/$1" || return
 		# A cpuset without processors and memory takes no process.
 		if [ -e "$tree/$1/cpuset.cpus" ]; then
-			[ -s "$tree/cpuset.cpus" ] || continue
 			cat "$tree/cpuset.cpus" >"$tree/$1/cpuset.cpus" || return
 			cat "$tree/cpuset.mems" >"$tree/$1/cpuset.mems" || return
 		fi
 	done
 }
 
-# cgroup_enable_v2 DIR: passes every controller of DIR on to its children.
-cgroup_enable_v2() {
-	local controller missing=
-	for controller in $(<"$1/cgroup.controllers"); do
-		case " $(<"$1/cgroup.subtree_control") " in
-		*" $controller "*) ;;
-		*) missing+=" $controller" ;;
-		esac
+# cgroup_make_room: v2 in a container, where the "root" is an ordinary cgroup:
+# while it holds processes its children get no controllers. They move aside.
+cgroup_make_room() {
+	[ -e $cgroup_mount/cgroup.type ] && [ -s $cgroup_mount/cgroup.procs ] || return 0
+	mkdir -p $cgroup_mount/init || return
+	local pid
+	while read -r pid; do
+		echo "$pid" >$cgroup_mount/init/cgroup.procs || true # it may have ended
+	done 2>/dev/null <$cgroup_mount/cgroup.procs
+}
+
+# cgroup_enable DIR: passes on to DIR's children what the kubelet asks for, as
+# far as the kernel has it; prints those that were not passed on before.
+cgroup_enable() {
+	local controller
+	for controller in cpu cpuset memory pids hugetlb; do
+		grep -qw $controller "$1/cgroup.controllers" || continue
+		grep -qw $controller "$1/cgroup.subtree_control" && continue
+		echo "+$controller" >"$1/cgroup.subtree_control" || return
+		echo $controller
 	done
-	[ -n "$missing" ] || return 0
-	# In a container the "root" is an ordinary cgroup: while it holds
-	# processes it can't have children with controllers. They move aside.
-	if [ "$1" = $cgroup_mount ] && [ -e "$1/cgroup.type" ] && [ -s "$1/cgroup.procs" ]; then
-		mkdir -p "$1/init" || return
-		local pid
-		while read -r pid; do
-			echo "$pid" >"$1/init/cgroup.procs" 2>/dev/null || true
-		done <"$1/cgroup.procs"
-	fi
-	for controller in $missing; do
-		# One that the kernel won't hand out (rdma, misc) isn't needed.
-		echo "+$controller" >"$1/cgroup.subtree_control" 2>/dev/null || true
-	done
+}
+
+# cgroup_restore: takes back what cgroup_enable changed for the whole machine,
+# unless somebody (another cluster) uses it by now.
+cgroup_restore() {
+	[ -s "$K/cgroup-enabled" ] && cgroup_is_v2 || return 0
+	local controller
+	while read -r controller; do
+		echo "-$controller" >$cgroup_mount/cgroup.subtree_control || true
+	done 2>/dev/null <"$K/cgroup-enabled"
+	rm -f "$K/cgroup-enabled"
 }
 
 # cgroup_pids NAME: the processes that live below /NAME.

@@ -1,12 +1,7 @@
-# What runs as process 1 of the cluster's own mount and pid namespaces: it makes
-# the surroundings, starts the parts in order and then only reaps. Killing it
-# ends every part, shim and container, and takes their mounts along.
+# What runs, with parts.sh, as process 1 of the cluster's own mount and pid
+# namespaces: it makes the surroundings, starts the parts in order and then only
+# reaps. Killing it ends every part, shim and container, and their mounts.
 # shellcheck shell=bash
-
-# shellcheck source=/dev/null
-. "$here/kube.d/parts.sh"
-# shellcheck source=/dev/null
-. "$here/kube.d/cgroup.sh"
 
 # phase TEXT: what "kube start" says when it takes long.
 phase() {
@@ -46,8 +41,9 @@ api() {
 		-X "$1" ${3:+-H 'Content-Type: application/json' --data-binary "@$3"} "$server$2"
 }
 
-# A /run of our own over the machine's: containerd and its shims have fixed
-# paths there, and unix sockets want short ones. The run's folder is at $R in it.
+# make_run DIR BINARY: a /run of our own over the machine's, since containerd and
+# its shims have fixed paths there, and unix sockets want short ones. In it the
+# run's folder is at $R and the parts' binary at $binary.
 make_run() {
 	mount --make-rprivate / || return
 	mkdir -p "$1/kube/run" || return
@@ -63,7 +59,11 @@ make_run() {
 	[ -e "$resolv" ] || : >"$resolv"
 	mount -n --bind "$K/resolv.conf" "$resolv" || return
 	mkdir -p "$K"/varlog/{pods,containers} || return
-	mount -n --bind "$K/varlog" /var/log
+	mount -n --bind "$K/varlog" /var/log || return
+	# The kubelet's device plugins and containerd's CNI results have fixed paths
+	# there; the machine's own /var/lib is needed for nothing.
+	: >$binary && mount -n --bind "$2" $binary || return
+	mount -n -t tmpfs -o mode=755 tmpfs /var/lib
 }
 
 # The kubelet sets these for the whole machine: it gets files that say so already.
@@ -80,7 +80,7 @@ shield_sysctls() {
 	LIST
 }
 
-# node_json NAME LABEL: the real node; the kubelet itself refuses a loopback address.
+# The real node; the kubelet itself refuses a loopback address.
 node_json() {
 	cat <<-JSON
 	{"apiVersion": "v1", "kind": "Node",
@@ -130,8 +130,9 @@ start_kubelet() {
 	run_part kubelet
 }
 
+# inside_main DIR BINARY
 inside_main() {
-	make_run "$1" || fail "no private /run"
+	make_run "$1" "$2" || fail "no private /run"
 	mkdir -p "$K"/{home,tmp,log,pids,etcd}
 	chmod 700 "$K/etcd"
 	rm -f "$K"/pids/*

@@ -3,9 +3,10 @@
 # and /run is the cluster's own.
 # shellcheck shell=bash
 
+# The one binary that is all parts; see make_run.
+binary=/run/parts
 
-# part NAME ARGUMENT…: becomes that part of the one binary, with an environment
-# of its own: no proxy, AWS or kubeconfig variable of the user's gets in.
+# become COMMAND…: with an environment of its own: no proxy, AWS or kubeconfig variable of the user's gets in.
 become() {
 	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		HOME="$K/home" TMPDIR="$K/tmp" "$@"
@@ -157,7 +158,7 @@ write_kubelet_config() {
 	  - {name: GPUDEV_TEST_ECR_ENV, value: $R/ecr.env}
 	  - {name: GPUDEV_TEST_CA, value: $R/ca.pem}
 	YAML
-	install -m 755 "$here/kube.d/ecr-credentials" "$K/credential-provider/ecr-credentials"
+	install -m 755 "$K/kube.d/ecr-credentials" "$K/credential-provider/"
 }
 
 # snapshotter: overlayfs where $K's file system can carry it.
@@ -175,7 +176,7 @@ snapshotter() {
 
 write_containerd_config() {
 	mkdir -p "$K"/cni/{bin,conf} "$K/certs.d" "$K/containerd"
-	install -m 755 "$here/kube.d/cni-loopback" "$K/cni/bin/loopback"
+	install -m 755 "$K/kube.d/cni-loopback" "$K/cni/bin/loopback"
 	ln -sf loopback "$K/cni/bin/gpudev"
 	echo '{"cniVersion": "0.4.0", "name": "gpudev", "plugins": [{"type": "gpudev"}]}' \
 		>"$K/cni/conf/gpudev.conflist"

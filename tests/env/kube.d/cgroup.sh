@@ -45,7 +45,7 @@ cgroup_make() {
 # cgroup_make_room: v2 in a container, where the "root" is an ordinary cgroup:
 # while it holds processes its children get no controllers. They move aside.
 cgroup_make_room() {
-	[ -e $cgroup_mount/cgroup.type ] && [ -s $cgroup_mount/cgroup.procs ] || return 0
+	[ -e $cgroup_mount/cgroup.type ] && [ -n "$(<$cgroup_mount/cgroup.procs)" ] || return 0
 	mkdir -p $cgroup_mount/init || return
 	local pid
 	while read -r pid; do

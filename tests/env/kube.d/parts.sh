@@ -152,7 +152,7 @@ write_kubelet_config() {
 	providers:
 	- name: ecr-credentials
 	  apiVersion: credentialprovider.kubelet.k8s.io/v1
-	  matchImages: ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn"]
+	  matchImages: ["*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr-fips.*.amazonaws.com", "*.dkr-ecr.*.on.aws"]
 	  defaultCacheDuration: 0s
 	  env:
 	  - {name: GPUDEV_TEST_ECR_ENV, value: $R/ecr.env}

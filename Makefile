@@ -30,10 +30,10 @@ PROTOS := $(wildcard proto/*.proto)
 PB_C := $(PROTOS:proto/%.proto=$(GEN)/proto/%.pb-c.c)
 SRCS := $(wildcard internal/*/*.c) $(filter-out provider/main.c,$(wildcard provider/*.c provider/*/*.c))
 LIB_OBJS := $(SRCS:%.c=$(OBJ)/%.o) $(PB_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
-TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/*/test_*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/*/test_*.c))
 BIN := $(if $(filter gcc,$(VARIANT)),$(BUILD),$(OBJ))/terraform-provider-gpudev
 
-.PHONY: all quick test unit testacc bench demo install clean lint fmt fmt-check check-headers check-arrows docs deps release help
+.PHONY: all quick test unit testacc bench demo demo-stop install clean lint fmt fmt-check check-headers check-arrows docs deps release help
 .SECONDARY:
 
 all: $(BIN)
@@ -66,8 +66,25 @@ export CMOCKA_MESSAGE_OUTPUT = TAP
 # libgrpc and OpenSSL of Debian are not instrumented; what they keep until exit is named in tests/lsan.supp.
 export LSAN_OPTIONS = suppressions=tests/lsan.supp
 export TSAN_OPTIONS = suppressions=tests/tsan.supp
-unit: $(TESTS)
-	@$(if $(TESTS),prove -Q --exec '' $(TESTS),:)
+unit: $(UNIT_TESTS)
+	@$(if $(UNIT_TESTS),prove -Q --exec "" $(UNIT_TESTS),:)
+
+# The whole test: what CI runs. Installs what it needs.
+test:
+	@scripts/deps --dev
+	@scripts/test
+
+# The acceptance tests alone: the real tofu against the real parts. TESTS= names some of them.
+testacc: $(BIN)
+	@scripts/testacc $(TESTS)
+
+demo:
+	@scripts/deps
+	@scripts/demo
+demo-stop:
+	@scripts/demo stop
+bench: all
+	@scripts/bench
 
 lint: check-arrows
 	@scripts/lint
@@ -81,6 +98,11 @@ fmt-check:
 	clang-format --dry-run -Werror $(wildcard internal/*/*.[ch] provider/*.[ch] provider/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch])
 deps:
 	@scripts/deps
+PREFIX ?= $(HOME)/.terraform.d/plugins
+PLATFORM := $(shell uname -s | tr A-Z a-z)_$(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
+# Where OpenTofu looks for providers that no registry has (an implied local mirror).
+install: $(BIN)
+	install -D -m 755 $(BIN) $(PREFIX)/registry.opentofu.org/gpudev/gpudev/$(or $(VERSION),0.0.0)/$(PLATFORM)/terraform-provider-gpudev
 clean:
 	rm -rf $(BUILD)
 

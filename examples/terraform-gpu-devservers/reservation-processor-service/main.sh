@@ -1,0 +1,3 @@
+. /app/shared/lib.sh
+announce "reservation-processor-service" "turns reservations into GPU servers"
+stay

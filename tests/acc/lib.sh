@@ -104,6 +104,7 @@ seed() {
 	EOF
 }
 
+kubectl() { "$GPUDEV_TEST_KUBECTL" "$@"; }
 workloads() { kubectl apply -f "$tf/kubernetes/workloads.yaml" >/dev/null; }
 
 # tofu COMMAND…: in $tf; the output goes to $work/out, the status is tofu's.
@@ -146,3 +147,20 @@ running_images() { # DEPLOYMENT: the images that its ready pods run, one a line
 # requests: those that the front of the local ECR has seen since mark.
 mark() { curl -fsS -X POST "$GPUDEV_TEST_ECR_CONTROL/reset" >/dev/null; }
 requests() { curl -fsS "$GPUDEV_TEST_ECR_CONTROL/requests"; }
+# fault JSON: what the front does with requests to come; tests that use it run alone (their name ends in _alone).
+fault() { curl -fsS -X POST -d "$1" "$GPUDEV_TEST_ECR_CONTROL/faults" >/dev/null; }
+
+accept='application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
+# As somebody else would: through the front, with credentials of the registry.
+registry_password() { "$root/tests/env/aws" ecr get-login-password --region $region; }
+# move_tag REPOSITORY TAG DIGEST
+move_tag() {
+	local type
+	curl -fsS -D "$work/h" -o "$work/m" -u "AWS:$(registry_password)" -H "Accept: $accept" "https://$ecr_host/v2/$1/manifests/$3" &&
+		type=$(tr -d '\r' <"$work/h" | awk -F': ' 'tolower($1) == "content-type" {print $2}') &&
+		curl -fsS -u "AWS:$(registry_password)" -X PUT -H "Content-Type: $type" --data-binary "@$work/m" "https://$ecr_host/v2/$1/manifests/$2"
+}
+# remove_tag REPOSITORY TAG
+remove_tag() { "$root/tests/env/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageTag=$2"; }
+# remove_digest REPOSITORY DIGEST: with all its tags
+remove_digest() { "$root/tests/env/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageDigest=$2"; }

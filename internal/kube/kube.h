@@ -19,7 +19,7 @@ struct secret;
  * verified. */
 struct kube;
 
-struct kube_exec { /* a credential plugin, client.authentication.k8s.io */
+struct kube_exec {           /* a credential plugin, client.authentication.k8s.io */
     const char *api_version; /* …/v1 or …/v1beta1 */
     const char *command;     /* with a slash: a path, else looked up in PATH; run without a shell */
     const char *const *args;
@@ -45,7 +45,7 @@ struct kube_options {
     const char *const *config_paths; /* merged as a KUBECONFIG list; "~/" is expanded; each must exist */
     size_t n_config_paths;
     const char *context;
-    bool in_cluster; /* the pod's service account, nothing else */
+    bool in_cluster;  /* the pod's service account, nothing else */
     const char *host; /* URL, or host[:port] for https */
     const char *ca_pem;
     const char *tls_server_name;

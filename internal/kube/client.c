@@ -104,7 +104,7 @@ static int send_once(struct kube *k, struct ctx *ctx, const struct kube_call *ca
         .method = call->req.method, .url = arena_printf(ctx->arena, "%s%s", k->config.server, call->req.path),
         .headers = h.v, .n_headers = h.n, .body = call->req.body, .body_len = call->req.body ? strlen(call->req.body) : 0,
         .tls = &tls, .proxy = k->config.proxy_url, .max_body = call->req.max_body ? call->req.max_body : MAX_BODY,
-        .idle_timeout = call->idle_timeout, .on_body = call->on_body, .arg = call->arg,
+        .idle_timeout = call->idle_timeout, .on_body = call->on_body, .on_headers = call->on_headers, .arg = call->arg,
     };
     struct http_response resp = {0};
     int r = k->sender.send(k->sender.self, ctx, &req, &resp, err);

@@ -9,6 +9,7 @@ struct kube_call {
     struct kube_request req;
     int64_t idle_timeout; /* as http_request */
     int (*on_body)(void *arg, const char *data, size_t len, struct err *err); /* of a 2xx reply, in the caller's thread */
+    int (*on_headers)(void *arg, int status, struct err *err);                /* before any body; may be NULL */
     void *arg;
     int tries; /* how often a server that can't be reached is asked; 0: 3 */
 };

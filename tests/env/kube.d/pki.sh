@@ -31,6 +31,7 @@ make_pki() {
 		sign kubelet-server "/O=system:nodes/CN=system:node:$1" "$names" &&
 		sign apiserver-kubelet /O=system:masters/CN=apiserver &&
 		sign admin /O=system:masters/CN=admin &&
+		sign kwok /O=system:masters/CN=kwok &&
 		sign controller-manager /CN=system:kube-controller-manager &&
 		sign scheduler /CN=system:kube-scheduler &&
 		sign node "/O=system:nodes/CN=system:node:$1" || return
@@ -104,7 +105,7 @@ exec_user() {
 # make_kubeconfigs SERVER: for the parts, and one of each kind for the tests.
 make_kubeconfigs() {
 	local part user
-	for part in controller-manager scheduler node; do
+	for part in controller-manager scheduler node kwok; do
 		kubeconfig "$K/pki/$part.conf" "$1" "$(certificate_user $part)" || return
 	done
 	kubeconfig "$K/admin.conf" "$1" "$(certificate_user admin)" || return

@@ -106,6 +106,11 @@ end() {
 	rm -f "$S/$1.pid"
 }
 
+# ec_key FILE: a new P-256 key.
+ec_key() {
+	openssl ecparam -name prime256v1 -genkey -noout -out "$1" 2>/dev/null
+}
+
 # --- the run's namespaces ---------------------------------------------------------
 
 # in_ns: whether this process is in the namespaces of $dir.

@@ -14,8 +14,8 @@ fail() {
 	exit 1
 }
 
-# await SECONDS WHAT COMMAND…: until COMMAND succeeds.
-await() {
+# hold SECONDS WHAT COMMAND…: until COMMAND succeeds.
+hold() {
 	local end=$((SECONDS + $1)) what=$2
 	shift 2
 	phase "$what"
@@ -125,7 +125,7 @@ import_pause() {
 }
 
 start_kubelet() {
-	await 60 "containerd" import_pause
+	hold 60 "containerd" import_pause
 	create_node "$node" <(node_json) || fail "the Node $node was not created"
 	run_part kubelet
 }
@@ -140,15 +140,15 @@ inside_main() {
 	run_part etcd
 	[ "$kubelet" = 0 ] || start_runtime
 	run_part kube-apiserver
-	await 120 "the API server" api GET /readyz
+	hold 120 "the API server" api GET /readyz
 	run_part kube-controller-manager
 	run_part kube-scheduler
 	create_node "$sim_node" <(sim_node_json) || fail "the Node $sim_node was not created"
 	run_part kwok
 	[ "$kubelet" = 0 ] || start_kubelet
-	await 60 "the default service account" api GET /api/v1/namespaces/default/serviceaccounts/default -o /dev/null
-	await 90 "the Node $sim_node" node_ready "$sim_node"
-	[ "$kubelet" = 0 ] || await 120 "the Node $node" node_ready "$node"
+	hold 60 "the default service account" api GET /api/v1/namespaces/default/serviceaccounts/default -o /dev/null
+	hold 90 "the Node $sim_node" node_ready "$sim_node"
+	[ "$kubelet" = 0 ] || hold 120 "the Node $node" node_ready "$node"
 	phase ready
 	touch "$K/ready"
 	exec 1>&- 2>&-

@@ -1,10 +1,6 @@
 # Certificates, tokens and kubeconfigs of the test cluster, below $K.
 # shellcheck shell=bash
 
-ec_key() {
-	openssl ecparam -name prime256v1 -genkey -noout -out "$1" 2>/dev/null
-}
-
 # sign NAME SUBJECT [EXTENSION]: $K/pki/NAME.{key,pem}, signed by the cluster's CA.
 sign() {
 	ec_key "$K/pki/$1.key" || return

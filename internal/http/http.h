@@ -45,6 +45,7 @@ struct http_request {
     const struct http_tls *tls;
     const char *unix_socket; /* connect here; the URL's host is only a name */
     const char *proxy;       /* NULL: as the environment says (http_proxy …); "": none */
+    bool sensitive;          /* the reply holds secrets: its copies here are wiped; the caller wipes the one in the arena */
     size_t max_body;         /* cap of a collected reply body; 0: 16 MiB */
     int64_t connect_timeout; /* ms; 0: 10 s */
     int64_t idle_timeout;    /* ms without a byte; 0: 60 s; -1: none (watches) */

@@ -34,7 +34,7 @@ struct context_file {
     uint64_t size;    /* files only */
 };
 
-struct context_root { /* one thing that reads the context */
+struct context_root {   /* one thing that reads the context */
     const char *source; /* as written: "shared/" */
     const char *from;   /* "COPY line 3", "RUN --mount line 7", "Dockerfile", ".dockerignore" */
     const char *hash;   /* "sha256:…" */
@@ -58,20 +58,22 @@ int context_hash(struct ctx *ctx, const struct context_input *in, struct context
 /* ---- Walking, for the hash and for the builder alike ---- */
 
 struct context_entry {
-    const char *path;     /* relative, clean; valid during the callback only */
-    mode_t mode;          /* st_mode as lstat gives it */
+    const char *path; /* relative, clean; valid during the callback only */
+    mode_t mode;      /* st_mode as lstat gives it */
     uint64_t size;
     int64_t mtime_ns;
     uint64_t dev_major, dev_minor; /* of device nodes */
-    const char *link;     /* link text of symbolic links; else NULL */
-    const struct kv *xattrs; /* those that count; values may hold any bytes: see xattr_lens */
+    const char *link;              /* link text of symbolic links; else NULL */
+    const struct kv *xattrs;       /* those that count; values may hold any bytes: see xattr_lens */
     const size_t *xattr_lens;
     size_t n_xattrs;
-    int dir_fd;           /* the folder it is in, for openat with name */
+    int dir_fd; /* the folder it is in, for openat with name */
     const char *name;
+    bool opens; /* false: docker's client sends this file without its content, a wart of its filter; so must we,
+                   for the hash counts it empty */
 };
 
-struct context_filter { /* as BuildKit's fsutil means them; all optional */
+struct context_filter {         /* as BuildKit's fsutil means them; all optional */
     const char *const *exclude; /* ignore patterns, in order, "!" allowed */
     size_t n_exclude;
     const char *const *include; /* include-patterns */

@@ -1,0 +1,3 @@
+module gpudev.test/ecr-front
+
+go 1.26

@@ -118,7 +118,7 @@ def plan_and_apply():
     text = images(1)
     assert one in text
     ours1, env = stack("one", text)
-    password = subprocess.run([os.environ["GPUDEV_TEST_AWS"], "ecr", "get-login-password", "--region", "us-east-2"], check=True,
+    password = subprocess.run(["tests/acc/aws", "ecr", "get-login-password", "--region", "us-east-2"], check=True,
                               stdout=subprocess.PIPE).stdout
     subprocess.run(["docker", "login", "-u", "AWS", "--password-stdin", HOST], input=password, env=env, check=True, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)

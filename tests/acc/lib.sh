@@ -137,7 +137,7 @@ for r in json.load(sys.stdin)["values"]["root_module"]["resources"]:
 # digest REPOSITORY TAG: what the data plane says, asked behind the front.
 digest() {
 	curl -fsS -o /dev/null -D - -H 'Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json' \
-		-I "$GPUDEV_TEST_REGISTRY/v2/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}'
+		-I "$GPUDEV_TEST_ECR_DATA/v2/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}'
 }
 
 running_images() { # DEPLOYMENT: the images that its ready pods run, one a line
@@ -152,7 +152,7 @@ fault() { curl -fsS -X POST -d "$1" "$GPUDEV_TEST_ECR_CONTROL/faults" >/dev/null
 
 accept='application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
 # As somebody else would: through the front, with credentials of the registry.
-registry_password() { "$root/tests/env/aws" ecr get-login-password --region $region; }
+registry_password() { "$root/tests/acc/aws" ecr get-login-password --region $region; }
 # move_tag REPOSITORY TAG DIGEST
 move_tag() {
 	local type
@@ -161,6 +161,6 @@ move_tag() {
 		curl -fsS -u "AWS:$(registry_password)" -X PUT -H "Content-Type: $type" --data-binary "@$work/m" "https://$ecr_host/v2/$1/manifests/$2"
 }
 # remove_tag REPOSITORY TAG
-remove_tag() { "$root/tests/env/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageTag=$2"; }
+remove_tag() { "$root/tests/acc/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageTag=$2"; }
 # remove_digest REPOSITORY DIGEST: with all its tags
-remove_digest() { "$root/tests/env/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageDigest=$2"; }
+remove_digest() { "$root/tests/acc/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageDigest=$2"; }

@@ -112,12 +112,12 @@ image ''
 ok "an engine that isn't there: the plan warns" plan
 ok "with the socket" says "/nowhere/docker.sock"
 refused apply "an engine that isn't there" "/nowhere/docker.sock"
-ok "and nothing was made" no "$root/tests/env/aws" ecr describe-repositories --region $region --repository-names "$unique-bad"
+ok "and nothing was made" no "$root/tests/acc/aws" ecr describe-repositories --region $region --repository-names "$unique-bad"
 provider=$saved
 
 # --- plan: an immutable repository ---------------------------------------------------------
 
-"$root/tests/env/aws" ecr create-repository --region $region --repository-name "$unique-fixed" --image-tag-mutability IMMUTABLE >/dev/null
+"$root/tests/acc/aws" ecr create-repository --region $region --repository-name "$unique-fixed" --image-tag-mutability IMMUTABLE >/dev/null
 image "repository = \"$unique-fixed\""
 ok "the first push to an immutable repository works" apply
 ok "with a warning" says "immutable"

@@ -144,11 +144,10 @@ running_images() { # DEPLOYMENT: the images that its ready pods run, one a line
 	kubectl -n "$unique" get pods -l "app=$1" -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.status.containerStatuses[0].imageID}{"\n"}{end}' | sort -u
 }
 
-# requests: those that the front of the local ECR has seen since mark.
-mark() { curl -fsS -X POST "$GPUDEV_TEST_ECR_CONTROL/reset" >/dev/null; }
-requests() { curl -fsS "$GPUDEV_TEST_ECR_CONTROL/requests"; }
-# fault JSON: what the front does with requests to come; tests that use it run alone (their name ends in _alone).
-fault() { curl -fsS -X POST -d "$1" "$GPUDEV_TEST_ECR_CONTROL/faults" >/dev/null; }
+# requests OP: how many of these the front of the local ECR has seen for this test's repositories.
+requests() { curl -fsS "$GPUDEV_TEST_ECR_CONTROL/requests?op=^$1\$&path=$unique" | wc -l; }
+# fault JSON-MEMBERS: what the front does with requests to come for this test's repositories alone.
+fault() { curl -fsS -d "{\"path\": \"$unique\", $1}" "$GPUDEV_TEST_ECR_CONTROL/faults" >/dev/null; }
 
 accept='application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
 # As somebody else would: through the front, with credentials of the registry.

@@ -26,6 +26,26 @@ ok "the next plan wants it again" no plan -detailed-exitcode
 cp "$work/Dockerfile" "$tf/api-service/Dockerfile"
 ok "the old Dockerfile is the old image" plan -detailed-exitcode
 
+# A push that the registry refuses.
+echo "# edited" >>"$tf/api-service/main.sh"
+fault '"op": "PutManifest", "times": 1, "action": "status", "status": 403, "body": "quota of images reached"'
+ok "a refused push fails the apply" no apply -target=gpudev_image.api_service
+ok "with the registry's words" says "quota of images reached"
+is "the tag stays on the prior digest" "$(digest "$unique-api" latest)" "$api"
+is "so does the state" "$(state gpudev_image.api_service digest)" "$api"
+
+# A push that went through, whose tag could not be put.
+fault '"op": "PutManifest", "skip": 1, "times": 1, "action": "status", "status": 403, "body": "no tag today"'
+ok "a tag that can't be put fails the apply" no apply -target=gpudev_image.api_service
+ok "with the registry's words" says "no tag today"
+is "the tag stays on the prior digest" "$(digest "$unique-api" latest)" "$api"
+uploads=$(requests StartUpload)
+ok "the next apply finds the pushed image" apply
+is "and uploads nothing" "$(requests StartUpload)" "$uploads"
+api=$(state gpudev_image.api_service digest)
+is "and puts the tag" "$(digest "$unique-api" latest)" "$api"
+cp "$tf/api-service/Dockerfile" "$work/Dockerfile"
+
 # An image that can't run.
 sed -i 's#^CMD.*#CMD ["/nope"]#' "$tf/api-service/Dockerfile"
 ok "an image that can't start fails the rollout" no apply -target=gpudev_rollout.api_service

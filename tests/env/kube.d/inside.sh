@@ -130,10 +130,21 @@ start_kubelet() {
 	run_part kubelet
 }
 
+# revive: starts what ended by itself, as systemd would: a kubelet leaves when
+# containerd was away. What "kube kill" ended has no pid file any more.
+revive() {
+	local file pid
+	for file in "$K"/pids/*; do
+		pid=$(cat "$file" 2>/dev/null) && [ -n "$pid" ] || continue
+		kill -0 "$pid" 2>/dev/null && continue
+		[ "$(cat "$file" 2>/dev/null)" != "$pid" ] || eval "run_part ${file##*/} $(<"$K/args/${file##*/}")"
+	done
+}
+
 # inside_main DIR BINARY
 inside_main() {
 	make_run "$1" "$2" || fail "no private /run"
-	mkdir -p "$K"/{home,tmp,log,pids,etcd}
+	mkdir -p "$K"/{home,tmp,log,pids,args,etcd}
 	chmod 700 "$K/etcd"
 	rm -f "$K"/pids/*
 	write_apiserver_config
@@ -152,9 +163,8 @@ inside_main() {
 	phase ready
 	touch "$K/ready"
 	exec 1>&- 2>&-
-	# Process 1 adopts the shims and whatever they leave: collect it, for ever.
-	while :; do
-		wait
-		sleep 1
+	# Process 1 adopts the shims and whatever they leave: the shell collects it.
+	while sleep 1; do
+		revive
 	done
 }

@@ -36,7 +36,8 @@ part_kube-apiserver() {
 		--kubelet-certificate-authority "$K/pki/ca.pem" \
 		--kubelet-preferred-address-types InternalIP \
 		--audit-policy-file "$K/audit-policy.yaml" --audit-log-path "$K/log/audit.log" \
-		--audit-log-mode batch --audit-log-batch-max-wait 1s "$@"
+		--audit-log-mode batch --audit-log-batch-max-wait 1s \
+		${emulate:+--emulated-version "$emulate"} "$@"
 }
 
 # Only the controllers that the tests need: pods come sooner.
@@ -52,14 +53,14 @@ part_kube-controller-manager() {
 		--leader-elect=false --secure-port 0 --use-service-account-credentials \
 		--service-account-private-key-file "$K/pki/service-account.key" \
 		--root-ca-file "$K/pki/ca.pem" --kube-api-qps 200 --kube-api-burst 400 \
-		--controllers "$controllers" "$@"
+		--controllers "$controllers" ${emulate:+--emulated-version "$emulate"} "$@"
 }
 
 part_kube-scheduler() {
 	local conf=$K/pki/scheduler.conf
 	become "$binary" kube-scheduler --kubeconfig "$conf" \
 		--authentication-kubeconfig "$conf" --authorization-kubeconfig "$conf" \
-		--leader-elect=false --secure-port 0 "$@"
+		--leader-elect=false --secure-port 0 ${emulate:+--emulated-version "$emulate"} "$@"
 }
 
 part_kwok() {
@@ -88,13 +89,14 @@ part_kubelet() {
 }
 
 # run_part NAME [FLAG…]: starts it in the background; its pid (in the cluster's
-# own pid namespace) is in pids/NAME.
+# own pid namespace) is in pids/NAME, its further flags are in args/NAME.
 run_part() {
 	local name=$1
 	shift
+	printf '%s' "${*@Q}" >"$K/args/$name"
 	echo "--- $(date -u +%FT%TZ) start" >>"$K/log/$name.log"
 	("part_$name" "$@") >>"$K/log/$name.log" 2>&1 </dev/null &
-	echo $! >"$K/pids/$name"
+	echo $! >"$K/tmp/pid" && mv "$K/tmp/pid" "$K/pids/$name"
 }
 
 write_apiserver_config() {

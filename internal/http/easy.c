@@ -1,5 +1,6 @@
 /* A request as curl's options. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,14 @@
 
 enum { CONNECT_TIMEOUT = 10000 };
 
+/* OpenSSL writes without MSG_NOSIGNAL: a connection that the peer has closed must be an error, not the process's end. */
+static void ignore_sigpipe(void) {
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) signal(SIGPIPE, SIG_IGN);
+}
+
 static void global_init(void) {
+    ignore_sigpipe();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) mem_abort();
 }
 

@@ -98,7 +98,7 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* With every signal blocked: OpenSSL's writes to a closed connection must not kill the process by SIGPIPE. */
+/* With every signal blocked: they are for the main thread. */
 static int start(struct http *h, struct err *err) {
     curl_init_once();
     h->multi = curl_multi_init();

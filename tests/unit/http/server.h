@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct server {
     pthread_t workers[MAX_CONNS];
     struct conn conns[MAX_CONNS];
     atomic_int n_conns;
+    atomic_int n_ended; /* connections that are over */
     atomic_long sent;
 };
 
@@ -98,6 +100,9 @@ static inline void conn_reply(struct conn *c, int status, const char *headers, c
 
 static inline void *server_worker(void *arg) {
     struct conn *c = arg;
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL); /* SSL_write to a client that has gone */
     if (c->s->tls) {
         c->ssl = SSL_new(c->s->tls);
         SSL_set_fd(c->ssl, c->fd);
@@ -109,6 +114,7 @@ static inline void *server_worker(void *arg) {
     }
     if (c->ssl) SSL_shutdown(c->ssl);
     SSL_free(c->ssl);
+    atomic_fetch_add(&c->s->n_ended, 1);
     shutdown(c->fd, SHUT_RDWR); /* the descriptor itself is closed by server_stop, which may be using it */
     return NULL;
 }

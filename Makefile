@@ -2,8 +2,8 @@
 VERSION ?= $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md 2>/dev/null | head -n 1)
 CC ?= gcc
 SANITIZE ?=
-VARIANT := $(if $(filter clang%,$(notdir $(CC))),clang,gcc)$(if $(SANITIZE),-$(firstword $(subst $(,), ,$(SANITIZE))))
 , := ,
+VARIANT := $(if $(filter clang%,$(notdir $(CC))),clang,gcc)$(if $(SANITIZE),-$(firstword $(subst $(,), ,$(SANITIZE))))
 BUILD ?= build
 OBJ := $(BUILD)/$(VARIANT)
 GEN := $(BUILD)/gen
@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 -Wmissing-prototyp
 CFLAGS ?= -O2 -g
 # -fno-strict-overflow and friends are left to the distribution's hardening flags.
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=$(if $(SANITIZE),0,2) -fstack-protector-strong -fPIE \
-  $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1) -Iinternal -I. -I$(GEN) \
+  $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1 -Wno-format-truncation) -Iinternal -I. -I$(GEN) \
   $(shell pkg-config --cflags $(PKGS)) -DGPUDEV_VERSION='"$(or $(VERSION),dev)"'
 LIBS = $(shell pkg-config --libs $(PKGS)) -lunistring -lpthread -lm
 ALL_LDFLAGS = -pie $(LDFLAGS) -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))

@@ -32,17 +32,14 @@ use() {
 	# The engines' sockets are in it, and a socket's path has 107 bytes.
 	[ ${#dir} -le 80 ] || die "$dir: the path is too long, 80 bytes at most"
 	S=$dir/$part
-	mkdir -p "$S"
 }
 
-# alone COMMAND…: start and stop of one part in one DIR never run side by side.
+# alone: start and stop of one part in one DIR never run side by side; held
+# until this script ends.
 alone() {
-	local lock status=0
-	exec {lock}>"$S/lock"
-	flock "$lock"
-	"$@" {lock}>&- || status=$?
-	exec {lock}>&-
-	return $status
+	mkdir -p "$S"
+	exec 9>"$S/lock"
+	flock 9
 }
 
 # --- processes -----------------------------------------------------------------
@@ -65,8 +62,7 @@ alive() {
 launch() {
 	local name=$1
 	shift
-	echo "--- $(date -u +%FT%TZ) $*" >>"$S/$name.log"
-	setsid "$@" >>"$S/$name.log" 2>&1 </dev/null &
+	setsid "$@" >"$S/$name.log" 2>&1 </dev/null 9>&- &
 	echo "$! $(life $!)" >"$S/$name.pid"
 	disown
 }
@@ -111,6 +107,46 @@ ec_key() {
 	openssl ecparam -name prime256v1 -genkey -noout -out "$1" 2>/dev/null
 }
 
+# end_pid_namespace NAME SECONDS: the process NAME is an `unshare --kill-child`
+# whose child is the first of a pid namespace. The child gets SIGTERM, and takes
+# everything in there along when it ends.
+end_pid_namespace() {
+	local pid first
+	if pid=$(alive "$S/$1.pid"); then
+		read -r first _ <"/proc/$pid/task/$pid/children" 2>/dev/null || first=
+		if [ -n "$first" ]; then
+			kill -TERM "$first" 2>/dev/null || true
+			gone "$first" "$2" || kill -KILL "$first" 2>/dev/null || true
+			gone "$first" 5 || die "process $first ($1) does not end"
+		fi
+	fi
+	end "$1" 1
+}
+
+# become COMMAND…: with an environment of the part's own, nothing of the user's.
+become() {
+	mkdir -p "$S/home" "$S/tmp"
+	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		HOME="$S/home" TMPDIR="$S/tmp" SSL_CERT_FILE="$dir/ca.pem" SSL_CERT_DIR="$S/home" \
+		OTEL_SDK_DISABLED=true OTEL_TRACES_EXPORTER=none "$@"
+}
+
+# private_run RESOLV_CONF: within a mount namespace, a /run of its own: daemons
+# have fixed paths there. /etc/resolv.conf may be a link into the old one.
+private_run() {
+	mount -n -t tmpfs -o mode=755 tmpfs /run
+	mkdir -p /run/lock
+	local resolv
+	resolv=$(readlink -m /etc/resolv.conf)
+	case $resolv in
+	/run/*)
+		mkdir -p "${resolv%/*}"
+		: >"$resolv"
+		mount -n --bind "$1" "$resolv"
+		;;
+	esac
+}
+
 # --- the run's namespaces ---------------------------------------------------------
 
 # in_ns: whether this process is in the namespaces of $dir.
@@ -124,4 +160,18 @@ need_ns() {
 	local pid
 	pid=$(alive "$dir/ns/holder.pid") || die "$dir has no namespaces yet: $here/ns start $dir"
 	in_ns || exec nsenter --target "$pid" --mount --net --wd="$PWD" -- "$0" "$@"
+}
+
+# environment: the variables of every part that runs, one NAME=VALUE a line.
+environment() {
+	local file engine
+	for file in "$dir"/*.env; do
+		[ ! -e "$file" ] || cat "$file"
+	done
+	# The engine that one gets without asking for one.
+	for engine in engine20 engine29; do
+		[ -e "$dir/$engine.env" ] || continue
+		sed -n 's/^GPUDEV_TEST_ENGINE[0-9]*=/DOCKER_HOST=/p' "$dir/$engine.env"
+		break
+	done
 }

@@ -12,8 +12,7 @@
 
 int beneath_init(struct beneath *b, const char *root, struct err *err) {
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, errno, "can't open the folder %s", root);
+    if (fd < 0) return err_errno(err, errno, "can't open the folder %s", root);
     *b = (struct beneath){.root = fd, .dir_fd = -1};
     return 0;
 }
@@ -30,13 +29,10 @@ static int open_dir(const struct beneath *b, const char *path, size_t len, struc
     int fd = b->root;
     for (char *part = copy, *slash; *part; part = slash ? slash + 1 : part + strlen(part)) {
         slash = strchr(part, '/');
-        if (slash)
-            *slash = 0;
+        if (slash) *slash = 0;
         int next = openat(fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd != b->root)
-            fd_close(fd);
-        if (next < 0)
-            return err_errno(err, errno, "can't open the folder %s", copy);
+        if (fd != b->root) fd_close(fd);
+        if (next < 0) return err_errno(err, errno, "can't open the folder %s", copy);
         fd = next;
     }
     return fd;
@@ -49,8 +45,7 @@ int beneath_open(struct beneath *b, const char *path, int *ret_fd, struct err *e
         size_t len = (size_t) (slash - path);
         if (!b->dir || strlen(b->dir) != len || memcmp(b->dir, path, len) != 0) {
             int fd = open_dir(b, path, len, err);
-            if (fd < 0)
-                return fd;
+            if (fd < 0) return fd;
             fd_close(b->dir_fd);
             mem_free(b->dir);
             b->dir_fd = fd;
@@ -59,8 +54,7 @@ int beneath_open(struct beneath *b, const char *path, int *ret_fd, struct err *e
         dir = b->dir_fd;
     }
     int fd = openat(dir, slash ? slash + 1 : path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, errno, "can't open %s", path);
+    if (fd < 0) return err_errno(err, errno, "can't open %s", path);
     *ret_fd = fd;
     return 0;
 }

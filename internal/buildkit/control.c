@@ -111,7 +111,8 @@ static void drain(struct watch *w, const struct ctx *ctx, bool failed) {
     uint64_t hook = waiter_bind(&w->waiter, ctx);
     pthread_mutex_lock(&w->waiter.lock);
     struct ctx limited = ctx_with_timeout(ctx, failed && !w->seen ? STUCK_MS : DRAIN_MS);
-    while (!w->ended && waiter_wait(&w->waiter, &limited, NULL) == 0) {}
+    while (!w->ended && waiter_wait(&w->waiter, &limited, NULL) == 0) {
+    }
     pthread_mutex_unlock(&w->waiter.lock);
     waiter_unbind(ctx, hook);
     cancel_request(w->ctx.cancel);
@@ -151,7 +152,8 @@ static void *pack_request(struct arena *a, const struct bk_solve *req, const cha
     return pb_pack(a, &m.base, ret_len);
 }
 
-static int call_solve(struct bk_control *c, struct ctx *ctx, const void *packed, size_t len, struct bk_solved *ret, struct err *err) {
+static int call_solve(struct bk_control *c, struct ctx *ctx, const void *packed, size_t len, struct bk_solved *ret,
+                      struct err *err) {
     struct rpc_reply reply;
     int r = rpc_unary(c->channel, ctx, "/moby.buildkit.v1.Control/Solve", packed, len, &reply, NULL, err);
     if (r < 0) return r;
@@ -159,13 +161,14 @@ static int call_solve(struct bk_control *c, struct ctx *ctx, const void *packed,
     Bk__SolveResponse *m = bk__solve_response__unpack(&alloc, reply.len, reply.data);
     if (!m) return err_set(err, ERR_PROTOCOL, "BuildKit's reply to a build can't be decoded");
     struct kv *kv = arena_array(ctx->arena, m->n_exporterresponse, sizeof *kv);
-    for (size_t i = 0; i < m->n_exporterresponse; i++) kv[i] = (struct kv){m->exporterresponse[i]->key, m->exporterresponse[i]->value};
+    for (size_t i = 0; i < m->n_exporterresponse; i++)
+        kv[i] = (struct kv){m->exporterresponse[i]->key, m->exporterresponse[i]->value};
     *ret = (struct bk_solved){kv, m->n_exporterresponse};
     return 0;
 }
 
-int bk_control_solve(struct bk_control *c, struct ctx *ctx, const struct bk_solve *req, struct bk_status *status, struct bk_solved *ret,
-                     struct err *err) {
+int bk_control_solve(struct bk_control *c, struct ctx *ctx, const struct bk_solve *req, struct bk_status *status,
+                     struct bk_solved *ret, struct err *err) {
     const char *ref = random_hex(ctx->arena, 16); /* a live one must never be used again */
     size_t len;
     void *packed = pack_request(ctx->arena, req, ref, &len);

@@ -16,8 +16,8 @@ int bk_control_new(int fd, struct bk_control **ret, struct err *err);
 void bk_control_free(struct bk_control *c);
 
 struct bk_worker {
-    const char *id; /* names the daemon's store: another one has other kept sources */
-    const char *platform; /* "linux/amd64", its first */
+    const char *id;          /* names the daemon's store: another one has other kept sources */
+    const char *platform;    /* "linux/amd64", its first */
     const char *snapshotter; /* NULL where the daemon has none to name (graph drivers) */
 };
 /* The first worker. In ctx->arena. */
@@ -41,5 +41,5 @@ const char *bk_solved_get(const struct bk_solved *s, const char *key); /* NULL i
 
 /* Builds; status gets what the daemon tells meanwhile, in another thread, which has ended on return. A cancel stops the
  * running step. Errors carry the daemon's text; see bk_status_failed for the step. Results in ctx->arena. */
-int bk_control_solve(struct bk_control *c, struct ctx *ctx, const struct bk_solve *req, struct bk_status *status, struct bk_solved *ret,
-                     struct err *err);
+int bk_control_solve(struct bk_control *c, struct ctx *ctx, const struct bk_solve *req, struct bk_status *status,
+                     struct bk_solved *ret, struct err *err);

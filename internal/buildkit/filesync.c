@@ -28,13 +28,13 @@
 #define ERR_PACKET BK__PACKET__PACKET_TYPE__PACKET_ERR
 
 enum {
-    CHUNK = 256 * 1024,          /* messages to BuildKit stay far below its 4 MiB */
+    CHUNK = 256 * 1024, /* messages to BuildKit stay far below its 4 MiB */
     MAX_ENTRIES = 4 * 1024 * 1024,
-    MAX_PACKET = 64 * 1024,      /* what a receiver may send: it has ids and error texts only */
+    MAX_PACKET = 64 * 1024, /* what a receiver may send: it has ids and error texts only */
     PACKETS_PER_ARENA = 1024,
 };
 
-enum entry_kind { KIND_OTHER, KIND_FILE, KIND_EMPTY }; /* EMPTY: a socket, which arrives as an empty file */
+enum entry_kind { KIND_OTHER, KIND_FILE, KIND_EMPTY }; /* EMPTY: sent without content: sockets, and what context_entry.opens says */
 
 struct entry {
     const char *path;
@@ -148,7 +148,8 @@ static int read_chunk(struct sync *s, int fd, const struct entry *e, uint64_t le
     return 0;
 }
 
-static int send_open_file(struct sync *s, uint32_t id, const struct entry *e, int fd, unsigned char digest[SHA256_LEN], struct err *err) {
+static int send_open_file(struct sync *s, uint32_t id, const struct entry *e, int fd, unsigned char digest[SHA256_LEN],
+                          struct err *err) {
     struct stat st;
     if (fstat(fd, &st) < 0) return err_errno(err, errno, "can't stat %s", e->path);
     if (!same_file(e, &st)) return changed(err, s, e->path, "changed");
@@ -231,7 +232,12 @@ static int check_peer(struct sync *s, struct err *err) {
     return r;
 }
 
-static size_t add_entry(struct sync *s, const char *path, const struct stat *st) {
+static enum entry_kind kind_of(const struct stat *st, bool opens) {
+    if (S_ISSOCK(st->st_mode) || (S_ISREG(st->st_mode) && !opens)) return KIND_EMPTY;
+    return S_ISREG(st->st_mode) ? KIND_FILE : KIND_OTHER;
+}
+
+static size_t add_entry(struct sync *s, const char *path, const struct stat *st, bool opens) {
     struct entry e = {
         .path = arena_strdup(s->ctx->arena, path),
         .size = S_ISREG(st->st_mode) ? (uint64_t) st->st_size : 0,
@@ -239,7 +245,7 @@ static size_t add_entry(struct sync *s, const char *path, const struct stat *st)
         .dev = (uint64_t) st->st_dev,
         .mtime_ns = nanoseconds(MTIME(st)),
         .ctime_ns = nanoseconds(CTIME(st)),
-        .kind = S_ISREG(st->st_mode) ? KIND_FILE : S_ISSOCK(st->st_mode) ? KIND_EMPTY : KIND_OTHER,
+        .kind = (uint8_t) kind_of(st, opens),
     };
     pthread_mutex_lock(&s->waiter.lock);
     MEM_GROW(s->entries, s->n_entries, s->cap_entries);
@@ -270,7 +276,7 @@ static int announce(void *arg, const struct context_entry *e, struct err *err) {
     if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || ((st.st_mode ^ e->mode) & S_IFMT))
         return changed(err, s, e->path, "changed");
 
-    size_t id = add_entry(s, e->path, &st);
+    size_t id = add_entry(s, e->path, &st, e->opens);
     Bk__Stat stat = BK__STAT__INIT;
     stat.path = (char *) e->path;
     stat.mode = bk_go_mode(st.st_mode);
@@ -356,8 +362,10 @@ static int listen_some(struct sync *s, struct err *err) {
         const void *data;
         size_t len;
         int r = s->link->recv(s->link->self, a, &data, &len, err);
-        if (r == 0) r = err_set(err, ERR_PROTOCOL, "the builder ended the file sync early");
-        else if (r > 0) r = take_packet(s, a, data, len, err);
+        if (r == 0)
+            r = err_set(err, ERR_PROTOCOL, "the builder ended the file sync early");
+        else if (r > 0)
+            r = take_packet(s, a, data, len, err);
         if (r != 0) return r;
     }
     return 0;
@@ -367,7 +375,8 @@ static void *listen_thread(void *arg) {
     struct sync *s = arg;
     AUTO_ERR struct err err = {0};
     int r;
-    while ((r = listen_some(s, &err)) == 0) {}
+    while ((r = listen_some(s, &err)) == 0) {
+    }
     pthread_mutex_lock(&s->waiter.lock);
     s->fin = r > 0;
     s->ended = true;

@@ -82,7 +82,8 @@ static const char *query_unescape(struct arena *a, const char *s, size_t len) {
 static bool flagged(const struct rpc_meta *meta, size_t n, const char *key) {
     size_t len = strlen(key);
     for (size_t i = 0; i < n; i++)
-        if (strncmp(meta[i].key, key, len) == 0 && strcmp(meta[i].key + len, "-encoded") == 0) return meta[i].len == 1 && *meta[i].value == '1';
+        if (strncmp(meta[i].key, key, len) == 0 && strcmp(meta[i].key + len, "-encoded") == 0)
+            return meta[i].len == 1 && *meta[i].value == '1';
     return false;
 }
 
@@ -96,8 +97,8 @@ static int values_of(struct arena *a, const struct rpc_meta *meta, size_t n, con
     return 0;
 }
 
-int bk_parse_sync_meta(struct arena *a, const struct rpc_meta *meta, size_t n, const char **ret_dir_name, struct context_filter *ret,
-                       struct err *err) {
+int bk_parse_sync_meta(struct arena *a, const struct rpc_meta *meta, size_t n, const char **ret_dir_name,
+                       struct context_filter *ret, struct err *err) {
     struct strs name = {0}, follow = {0}, include = {0}, exclude = {0};
     int r;
     if ((r = values_of(a, meta, n, "dir-name", &name, err)) < 0 || (r = values_of(a, meta, n, "followpaths", &follow, err)) < 0 ||
@@ -105,8 +106,12 @@ int bk_parse_sync_meta(struct arena *a, const struct rpc_meta *meta, size_t n, c
         (r = values_of(a, meta, n, "exclude-patterns", &exclude, err)) < 0)
         return r;
     *ret_dir_name = name.n == 1 ? name.v[0] : "";
-    *ret = (struct context_filter){
-        .exclude = exclude.v, .n_exclude = exclude.n, .include = include.v, .n_include = include.n, .follow = follow.v, .n_follow = follow.n};
+    *ret = (struct context_filter){.exclude = exclude.v,
+                                   .n_exclude = exclude.n,
+                                   .include = include.v,
+                                   .n_include = include.n,
+                                   .follow = follow.v,
+                                   .n_follow = follow.n};
     return 0;
 }
 
@@ -134,7 +139,8 @@ static int handle_diffcopy(void *service, struct rpc_call *c, struct err *err) {
     if (bk_parse_sync_meta(ctx->arena, meta, n_meta, &name, &asked, err) < 0) return fail(s, err);
     const struct bk_source *src = find_source(s, name);
     if (!src) {
-        err_set(err, ERR_PROTOCOL, "the builder asked for the folder \"%s\", which is not part of the build", text_clean(ctx->arena, name, strlen(name)));
+        err_set(err, ERR_PROTOCOL, "the builder asked for the folder \"%s\", which is not part of the build",
+                text_clean(ctx->arena, name, strlen(name)));
         fail(s, err);
         return RPC_NOT_FOUND;
     }
@@ -210,7 +216,8 @@ int bk_session_new(const struct bk_session_options *opt, struct bk_session **ret
     s->id = random_hex(s->arena, 16);
     s->headers[0] = (struct kv){"X-Docker-Expose-Session-Uuid", s->id};
     s->headers[1] = (struct kv){"X-Docker-Expose-Session-Name", "gpudev"};
-    s->headers[2] = (struct kv){"X-Docker-Expose-Session-Sharedkey", arena_strdup(s->arena, opt->shared_key ? opt->shared_key : s->id)};
+    s->headers[2] =
+        (struct kv){"X-Docker-Expose-Session-Sharedkey", arena_strdup(s->arena, opt->shared_key ? opt->shared_key : s->id)};
     for (size_t i = 0; i < ARRAY_SIZE(exposed); i++)
         s->headers[3 + i] = (struct kv){"X-Docker-Expose-Session-Grpc-Method", exposed[i]};
     s->server = rpc_server_new(&(struct rpc_server_options){.methods = methods, .service = s, .cancel = opt->cancel}, err);

@@ -17,7 +17,7 @@ struct secret;
 struct bk_session;
 
 struct bk_session_options {
-    const char *shared_key; /* names the daemon's kept copy of the sources */
+    const char *shared_key;          /* names the daemon's kept copy of the sources */
     const struct bk_source *sources; /* borrowed until bk_session_free, as all else */
     size_t n_sources;
     /* 0 with user and password (unref'ed here), 1: none for this host; called from any thread. May be NULL. */
@@ -25,7 +25,8 @@ struct bk_session_options {
                        struct err *err);
     void *credentials_self;
     /* A sync is about to begin (result NULL) or has ended well. Called from any thread; may be NULL. */
-    void (*synced)(void *self, const struct bk_source *src, const struct context_filter *asked, const struct bk_sync_result *result);
+    void (*synced)(void *self, const struct bk_source *src, const struct context_filter *asked,
+                   const struct bk_sync_result *result);
     void *synced_self;
     struct cancel *cancel; /* ends every call of the daemon; may be NULL */
 };
@@ -43,5 +44,5 @@ void bk_session_free(struct bk_session *s);
 
 /* The filter that a DiffCopy call's metadata asks for; values are decoded where KEY-encoded says so. In the arena. */
 struct rpc_meta;
-int bk_parse_sync_meta(struct arena *a, const struct rpc_meta *meta, size_t n, const char **ret_dir_name, struct context_filter *ret,
-                       struct err *err);
+int bk_parse_sync_meta(struct arena *a, const struct rpc_meta *meta, size_t n, const char **ret_dir_name,
+                       struct context_filter *ret, struct err *err);

@@ -128,7 +128,8 @@ static void merge_vertex(struct bk_status *s, const Bk__Vertex *v) {
 
 static void merge_progress(struct bk_status *s, const Bk__VertexStatus *v) {
     struct step *st = find(s, v->vertex, false);
-    if (st && str_starts(v->id, "transferring") && v->current > 0 && (uint64_t) v->current > st->bytes) st->bytes = (uint64_t) v->current;
+    if (st && str_starts(v->id, "transferring") && v->current > 0 && (uint64_t) v->current > st->bytes)
+        st->bytes = (uint64_t) v->current;
 }
 
 static void keep_tail(struct step *st, const char *data, size_t len) {

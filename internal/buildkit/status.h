@@ -8,7 +8,7 @@ struct err;
 
 /* What a build tells while it runs: StatusResponse messages folded into one line for each finished step. */
 
-struct bk_status_sink { /* called in the thread that adds; all may be NULL */
+struct bk_status_sink {                         /* called in the thread that adds; all may be NULL */
     void (*line)(void *self, const char *text); /* "[build 4/9] RUN make 12.3s" */
     void (*output)(void *self, const char *step, const char *data, size_t len);
     void *self;
@@ -31,7 +31,7 @@ struct bk_step {
 int bk_status_failed(const struct bk_status *s, struct arena *a, size_t tail_lines, struct bk_step *ret);
 
 struct bk_counts {
-    size_t steps, cached; /* of the Dockerfile's own steps, those that finished */
+    size_t steps, cached;   /* of the Dockerfile's own steps, those that finished */
     uint64_t context_bytes; /* of the build context, sent in this build */
 };
 struct bk_counts bk_status_counts(const struct bk_status *s);

@@ -43,7 +43,7 @@ int docker_upgrade(struct docker *d, struct ctx *ctx, const char *path, const st
                    struct err *err);
 
 struct docker_image {
-    const char *id; /* sha256:…: of the config, or of the manifest where images lie in containerd's store */
+    const char *id;            /* sha256:…: of the config, or of the manifest where images lie in containerd's store */
     struct strs tags, digests; /* name:tag, name@sha256:… */
 };
 /* name: a reference or an id. 1: not there. In ctx->arena. */
@@ -56,7 +56,7 @@ int docker_image_remove(struct docker *d, struct ctx *ctx, const char *name, str
 struct docker_push {
     const char *repository; /* host/name */
     const char *tag;
-    const char *user;              /* NULL: no credentials */
+    const char *user; /* NULL: no credentials */
     const struct secret *password;
     const char *server; /* the registry's host */
     /* A layer is there: bytes 0 and existed when the registry had it before. May be NULL. */

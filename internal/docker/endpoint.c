@@ -68,7 +68,8 @@ static int parse_tcp(struct arena *a, const char *rest, bool tls, const char *tl
     return tls && tls_dir ? read_tls(a, tls_dir, e, err) : 0;
 }
 
-static int parse_host(struct arena *a, const char *text, const char *source, const char *tls_dir, struct docker_endpoint *e, struct err *err) {
+static int parse_host(struct arena *a, const char *text, const char *source, const char *tls_dir, struct docker_endpoint *e,
+                      struct err *err) {
     *e = (struct docker_endpoint){.text = text, .source = source};
     if (*text == '/') {
         e->text = arena_printf(a, "unix://%s", text);
@@ -94,7 +95,8 @@ static int parse_host(struct arena *a, const char *text, const char *source, con
     return -ERR_INVALID;
 }
 
-static int one(struct arena *a, const char *text, const char *source, const char *tls_dir, struct docker_endpoints *ret, struct err *err) {
+static int one(struct arena *a, const char *text, const char *source, const char *tls_dir, struct docker_endpoints *ret,
+               struct err *err) {
     struct docker_endpoint *e = arena_alloc(a, sizeof *e);
     int r = parse_host(a, arena_strdup(a, text), source, tls_dir, e, err);
     if (r < 0) {
@@ -127,7 +129,8 @@ static int current_context(struct arena *a, const struct docker_options *opt, co
     return 0;
 }
 
-static int context_endpoint(struct arena *a, const struct docker_options *opt, const char *name, struct docker_endpoints *ret, struct err *err) {
+static int context_endpoint(struct arena *a, const struct docker_options *opt, const char *name, struct docker_endpoints *ret,
+                            struct err *err) {
     unsigned char digest[SHA256_LEN];
     char id[SHA256_HEX];
     sha256_once(name, strlen(name), digest);
@@ -165,12 +168,9 @@ static void usual(struct arena *a, const struct docker_options *opt, struct dock
     static const char *const in_home[] = {
         ".docker/run/docker.sock",     /* Docker Desktop */
         ".docker/desktop/docker.sock", /* Docker Desktop on Linux */
-        ".colima/default/docker.sock",
-        ".config/colima/default/docker.sock",
-        ".orbstack/run/docker.sock",
-        ".rd/docker.sock", /* Rancher Desktop */
-        ".lima/docker/sock/docker.sock",
-        ".local/share/containers/podman/machine/podman.sock",
+        ".colima/default/docker.sock",   ".config/colima/default/docker.sock",
+        ".orbstack/run/docker.sock",     ".rd/docker.sock", /* Rancher Desktop */
+        ".lima/docker/sock/docker.sock", ".local/share/containers/podman/machine/podman.sock",
     };
     size_t cap = 0;
     *ret = (struct docker_endpoints){0};

@@ -28,8 +28,10 @@ static void say_which(const struct docker *d, struct err *err) {
     err_wrap(err, "the Docker engine at %s (from %s)", d->endpoint.text, d->endpoint.source);
 }
 
-int engine_send(struct docker *d, struct ctx *ctx, struct http_request *req, const char *path, struct http_response *ret, struct err *err) {
-    AUTO_FREE char *url = d->info.api ? mem_printf("%s/v%s%s", d->endpoint.url, d->info.api, path) : mem_printf("%s%s", d->endpoint.url, path);
+int engine_send(struct docker *d, struct ctx *ctx, struct http_request *req, const char *path, struct http_response *ret,
+                struct err *err) {
+    AUTO_FREE char *url =
+        d->info.api ? mem_printf("%s/v%s%s", d->endpoint.url, d->info.api, path) : mem_printf("%s%s", d->endpoint.url, path);
     req->url = url;
     req->unix_socket = d->endpoint.socket;
     if (d->endpoint.has_tls) req->tls = &d->endpoint.tls;
@@ -101,7 +103,8 @@ static int negotiate(struct docker *d, const struct json *version, struct err *e
     int newest = minor_of(json_get_str(version, "ApiVersion")), oldest = minor_of(json_get_str(version, "MinAPIVersion"));
     if (newest < 0) return err_set(err, ERR_PROTOCOL, "%s answers /version, but not as a Docker engine", d->endpoint.text);
     if (newest < MIN_API_MINOR) {
-        err_set(err, ERR_UNSUPPORTED, "%s at %s is too old: it speaks API 1.%d, BuildKit needs 1.%d", d->info.server, d->endpoint.text, newest, MIN_API_MINOR);
+        err_set(err, ERR_UNSUPPORTED, "%s at %s is too old: it speaks API 1.%d, BuildKit needs 1.%d", d->info.server,
+                d->endpoint.text, newest, MIN_API_MINOR);
         err_hint(err, "Update the engine to 20.10 or later.");
         return -ERR_UNSUPPORTED;
     }
@@ -155,7 +158,8 @@ static void copy_endpoint(struct docker *d, const struct docker_endpoint *e) {
     d->info.source = d->endpoint.source;
 }
 
-static int open_one(struct ctx *ctx, const struct docker_options *opt, const struct docker_endpoint *e, struct docker **ret, struct err *err) {
+static int open_one(struct ctx *ctx, const struct docker_options *opt, const struct docker_endpoint *e, struct docker **ret,
+                    struct err *err) {
     int r = e->socket && !opt->http ? probe_socket(e, err) : 0;
     if (r < 0) return r;
     struct docker *d = NEW(struct docker);
@@ -225,8 +229,10 @@ int docker_upgrade(struct docker *d, struct ctx *ctx, const char *path, const st
     int r = http_upgrade(ctx, &req, "h2c", ret_fd, &why);
     if (r == 0) return 0;
     if (why.http_status == 404 || why.http_status == 405 || why.http_status == 501) {
-        err_set(err, ERR_UNSUPPORTED, "%s at %s has no BuildKit (%s: status %d)", d->info.server, d->endpoint.text, path, why.http_status);
-        err_hint(err, "Use Docker Engine 20.10 or later on Linux (Docker Desktop, Colima and OrbStack have it): set docker_host or DOCKER_HOST.");
+        err_set(err, ERR_UNSUPPORTED, "%s at %s has no BuildKit (%s: status %d)", d->info.server, d->endpoint.text, path,
+                why.http_status);
+        err_hint(err, "Use Docker Engine 20.10 or later on Linux (Docker Desktop, Colima and OrbStack have it): set docker_host or "
+                      "DOCKER_HOST.");
         return -ERR_UNSUPPORTED;
     }
     err_move(err, &why);

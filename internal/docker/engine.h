@@ -15,6 +15,7 @@ struct docker {
 };
 
 /* A request to path (without the version, which is put before it). 0 with any status; the error says which engine. */
-int engine_send(struct docker *d, struct ctx *ctx, struct http_request *req, const char *path, struct http_response *ret, struct err *err);
+int engine_send(struct docker *d, struct ctx *ctx, struct http_request *req, const char *path, struct http_response *ret,
+                struct err *err);
 /* A reply of 400 and more as an error: what failed, and the engine's own words. */
 int engine_error(struct err *err, const struct http_response *r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

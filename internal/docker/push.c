@@ -20,19 +20,30 @@ struct meaning {
 };
 
 static const struct meaning meanings[] = {
-    {"no basic auth credentials", ERR_UNAUTHENTICATED, false, "The registry got no credentials. They are looked up by the exact host of the repository: is it right?"},
+    {"no basic auth credentials", ERR_UNAUTHENTICATED, false,
+     "The registry got no credentials. They are looked up by the exact host of the repository: is it right?"},
     {"authorization token has expired", ERR_UNAUTHENTICATED, false, "The registry's token has expired; apply again."},
-    {"immutable", ERR_CONFLICT, false, "The repository's tags are immutable and this one exists with another image. Use another tag, or make the repository mutable."},
-    {"already exists in the", ERR_CONFLICT, false, "The repository's tags are immutable and this one exists with another image. Use another tag, or make the repository mutable."},
-    {"quota", ERR_LIMIT, false, "A quota of the registry is reached (images per repository, for example): remove old images or ask for more."},
+    {"immutable", ERR_CONFLICT, false,
+     "The repository's tags are immutable and this one exists with another image. Use another tag, or make the repository "
+     "mutable."},
+    {"already exists in the", ERR_CONFLICT, false,
+     "The repository's tags are immutable and this one exists with another image. Use another tag, or make the repository "
+     "mutable."},
+    {"quota", ERR_LIMIT, false,
+     "A quota of the registry is reached (images per repository, for example): remove old images or ask for more."},
     {"toomanyrequests", ERR_THROTTLED, true, "The registry asks to slow down; apply again in a while."},
     {"too many requests", ERR_THROTTLED, true, "The registry asks to slow down; apply again in a while."},
     {"rate exceeded", ERR_THROTTLED, true, "The registry asks to slow down; apply again in a while."},
-    {"name unknown", ERR_NOT_FOUND, false, "The repository doesn't exist in this registry (account and region are part of its host)."},
-    {"name_unknown", ERR_NOT_FOUND, false, "The repository doesn't exist in this registry (account and region are part of its host)."},
-    {"repository does not exist", ERR_NOT_FOUND, false, "The repository doesn't exist in this registry (account and region are part of its host)."},
-    {"repositorynotfound", ERR_NOT_FOUND, false, "The repository doesn't exist in this registry (account and region are part of its host)."},
-    {"does not exist in the registry", ERR_NOT_FOUND, false, "The repository doesn't exist in this registry (account and region are part of its host)."},
+    {"name unknown", ERR_NOT_FOUND, false,
+     "The repository doesn't exist in this registry (account and region are part of its host)."},
+    {"name_unknown", ERR_NOT_FOUND, false,
+     "The repository doesn't exist in this registry (account and region are part of its host)."},
+    {"repository does not exist", ERR_NOT_FOUND, false,
+     "The repository doesn't exist in this registry (account and region are part of its host)."},
+    {"repositorynotfound", ERR_NOT_FOUND, false,
+     "The repository doesn't exist in this registry (account and region are part of its host)."},
+    {"does not exist in the registry", ERR_NOT_FOUND, false,
+     "The repository doesn't exist in this registry (account and region are part of its host)."},
     {"x509", ERR_UNAVAILABLE, false,
      "The engine, not gpudev, checks the registry's certificate: put the CA (of a corporate proxy, for example) into the "
      "engine's trust store or into /etc/docker/certs.d/HOST/ca.crt on the engine's machine."},
@@ -49,10 +60,12 @@ static const struct meaning meanings[] = {
     {"forbidden", ERR_DENIED, false,
      "The credentials are good but lack a right on this repository, or (on the last step) a quota of images is reached. Is the "
      "account in the repository's host the right one?"},
-    {"does not exist locally", ERR_NOT_FOUND, false, "The image vanished from the engine between build and push: does something prune it?"},
+    {"does not exist locally", ERR_NOT_FOUND, false,
+     "The image vanished from the engine between build and push: does something prune it?"},
     {"method not allowed", ERR_UNSUPPORTED, false, "The registry doesn't take this kind of manifest."},
     {"405 method", ERR_UNSUPPORTED, false, "The registry doesn't take this kind of manifest."},
-    {"no such host", ERR_UNAVAILABLE, false, "The engine can't look up the registry's name: check the repository's host, and DNS on the engine's machine."},
+    {"no such host", ERR_UNAVAILABLE, false,
+     "The engine can't look up the registry's name: check the repository's host, and DNS on the engine's machine."},
     {"connection refused", ERR_UNAVAILABLE, true, "Nothing listens at the registry's address."},
     {"eof", ERR_UNAVAILABLE, false,
      "The registry closed the connection. With ECR this mostly means that the repository doesn't exist, or that "
@@ -115,7 +128,8 @@ static struct secret *registry_auth(const struct docker_push *req) {
 
 static int on_body(void *arg, const char *data, size_t len, struct err *err) { return push_stream_add(arg, data, len, err); }
 
-int docker_image_push(struct docker *d, struct ctx *ctx, const struct docker_push *push, struct docker_pushed *ret, struct err *err) {
+int docker_image_push(struct docker *d, struct ctx *ctx, const struct docker_push *push, struct docker_pushed *ret,
+                      struct err *err) {
     struct arena *a = ctx->arena;
     AUTO_SECRET struct secret *auth = registry_auth(push);
     const struct http_header header = {.name = "X-Registry-Auth", .value = "", .secret = auth};
@@ -129,11 +143,14 @@ int docker_image_push(struct docker *d, struct ctx *ctx, const struct docker_pus
         .on_body = on_body,
         .arg = &stream,
     };
-    const char *path = arena_printf(a, "/images/%s/push?tag=%s", http_encode(a, push->repository, true), http_encode(a, push->tag, false));
+    const char *path =
+        arena_printf(a, "/images/%s/push?tag=%s", http_encode(a, push->repository, true), http_encode(a, push->tag, false));
     struct http_response reply;
     int r = engine_send(d, ctx, &req, path, &reply, err);
-    if (r == 0 && reply.status != 200) r = engine_error(err, &reply, "can't push %s:%s", push->repository, push->tag);
-    else if (r == 0) r = push_stream_end(&stream, err);
+    if (r == 0 && reply.status != 200)
+        r = engine_error(err, &reply, "can't push %s:%s", push->repository, push->tag);
+    else if (r == 0)
+        r = push_stream_end(&stream, err);
     if (r == 0)
         *ret = (struct docker_pushed){
             .digest = arena_strdup(a, stream.digest),

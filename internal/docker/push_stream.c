@@ -34,15 +34,18 @@ static struct push_layer *layer_of(struct push_stream *s, const char *id) {
 static void finish(struct push_stream *s, struct push_layer *l, bool existed) {
     if (l->done) return;
     l->done = true;
-    if (existed) s->existed++;
-    else s->bytes += l->total;
+    if (existed)
+        s->existed++;
+    else
+        s->bytes += l->total;
     if (s->req->layer) s->req->layer(s->req->self, l->id, existed ? 0 : l->total, existed);
 }
 
 /* {"status":"Pushing","id":"3f2a…","progressDetail":{"current":512,"total":1024}} */
 static void take_layer(struct push_stream *s, const char *id, const char *status, const struct json *detail) {
     bool starts = strcmp(status, "Preparing") == 0 || strcmp(status, "Waiting") == 0 || str_starts(status, "Pushing");
-    bool existed = strcmp(status, "Layer already exists") == 0 || str_starts(status, "Mounted from") || strcmp(status, "Already exists") == 0;
+    bool existed =
+        strcmp(status, "Layer already exists") == 0 || str_starts(status, "Mounted from") || strcmp(status, "Already exists") == 0;
     bool pushed = strcmp(status, "Pushed") == 0;
     if (!starts && !existed && !pushed) return; /* "latest: digest: …" has an id in some engines */
     struct push_layer *l = layer_of(s, id);
@@ -91,7 +94,8 @@ int push_stream_add(struct push_stream *s, const char *data, size_t len, struct 
         const char *end = memchr(data, '\n', len);
         size_t n = end ? (size_t) (end - data) : len;
         buf_add(&s->line, data, n);
-        if (s->line.overflow) return err_set(err, ERR_LIMIT, "the engine's report of the push has a line of more than %d bytes", MAX_LINE);
+        if (s->line.overflow)
+            return err_set(err, ERR_LIMIT, "the engine's report of the push has a line of more than %d bytes", MAX_LINE);
         data += n;
         len -= n;
         if (!end) break;

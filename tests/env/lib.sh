@@ -126,7 +126,7 @@ end_pid_namespace() {
 # become COMMAND…: with an environment of the part's own, nothing of the user's.
 become() {
 	mkdir -p "$S/home" "$S/tmp"
-	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+	exec env -i PATH="$S/bin":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		HOME="$S/home" TMPDIR="$S/tmp" SSL_CERT_FILE="$dir/ca.pem" SSL_CERT_DIR="$S/home" \
 		OTEL_SDK_DISABLED=true OTEL_TRACES_EXPORTER=none "$@"
 }

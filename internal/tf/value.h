@@ -36,6 +36,7 @@ struct tf_map { /* map of string, keys bytewise sorted */
     enum tf_state state;
     size_t n;
     struct tf_map_entry *v;
+    size_t cap; /* tf_map_put's: room in v; 0 for an array that somebody else made */
 };
 struct tf_object { /* nested attribute, single: v points to the struct of its table */
     enum tf_state state;

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cty/cty.h"
+#include "tf/diag.h"
+#include "tf/resource.h"
+
+/* What the server does with tables; of no use outside internal/tf. */
+
+/* A table with its cty type. */
+struct tf_shape {
+    const struct tf_table *table;
+    const struct cty_type *type; /* object */
+};
+struct tf_shape tf_shape_new(struct arena *a, const struct tf_table *t);
+const struct cty_type *tf_attr_type(struct arena *a, const struct tf_attr *attr);
+
+/* Every value struct begins with its state. */
+static inline void *tf_at(const void *s, const struct tf_attr *attr) { return (char *) s + attr->offset; }
+static inline enum tf_state tf_state_of(const void *s, const struct tf_attr *attr) {
+    return *(const enum tf_state *) tf_at(s, attr);
+}
+static inline bool tf_is_object(const struct tf_attr *attr) { return attr->type >= TF_OBJECT; }
+#define tf_each(attr, table) for (const struct tf_attr *attr = (table)->attrs; attr->name; attr++)
+
+/* "tags", "tags[0]", "images[\"api\"]": the attribute below an outer path, which is kept where there is one. */
+const char *tf_path_key(struct arena *a, const char *path, const char *key);
+const char *tf_path_index(struct arena *a, const char *path, size_t i);
+
+/* A value of the table's type as its struct. What a struct can't hold (NUL in a string, a number that is not whole) is
+ * reported. NULL for null; an unknown object is a struct of unknowns. */
+void *tf_decode(struct arena *a, const struct tf_shape *shape, const struct cty_value *v, struct tf_diags *d);
+/* One attribute's value into the struct s. path is the diagnostics' own. */
+void tf_decode_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *v, void *s, const char *path, struct tf_diags *d);
+
+/* The other way. Write-only attributes become null. With settle, unknowns become null as well, and the name of the first
+ * top-level attribute that had one goes to *ret_unsettled (if there is none it stays as it is); without, pass NULL. */
+struct cty_value tf_encode(struct arena *a, const struct tf_shape *shape, const void *s, bool settle, const char **ret_unsettled);
+
+/* Values of `fallback` where config is null. */
+void tf_put_fallbacks(struct arena *a, const struct tf_table *t, const void *config, void *planned);
+/* Computed attributes that the config leaves open; those with TF_STABLE only if there is no prior. Structs may be NULL. */
+void tf_put_unknowns(const struct tf_table *t, const void *config, const void *prior, void *planned);
+/* Something that TF_REPLACE marks in or below the attribute differs. */
+bool tf_replaces(const struct tf_attr *attr, const struct cty_value *prior, const struct cty_value *planned);
+
+/* The rules that the table states. write_only: the caller can handle such attributes. */
+void tf_check_config(const struct tf_table *t, const void *config, bool write_only, struct tf_diags *d);

@@ -108,3 +108,29 @@ bool tf_replaces(const struct tf_attr *attr, const struct cty_value *prior, cons
         if (object_replaces(attr->nested, &prior->seq.v[i], &planned->seq.v[i])) return true;
     return false;
 }
+
+static bool open_attr(const struct tf_attr *attr, const void *s) {
+    const void *at = tf_at(s, attr);
+    enum tf_state state = tf_state_of(s, attr);
+    if (state != TF_KNOWN) return attr->flags & TF_REQUIRED || (state == TF_UNKNOWN && !(attr->flags & TF_COMPUTED));
+    if (attr->flags & TF_COMPUTED) return false; /* what is open in it is the provider's to fill */
+    const struct tf_objects *o = at;
+    switch (attr->type) {
+        case TF_LIST_STRING:
+        case TF_SET_STRING: return tf_strings_unknown(at);
+        case TF_MAP_STRING: return tf_map_unknown(at);
+        case TF_OBJECT: return tf_open_argument(attr->nested, ((const struct tf_object *) at)->v) != NULL;
+        case TF_LIST_OBJECT:
+        case TF_MAP_OBJECT:
+            for (size_t i = 0; i < o->n; i++)
+                if (o->v[i].state != TF_KNOWN || tf_open_argument(attr->nested, o->v[i].v)) return true;
+            return false;
+        default: return false;
+    }
+}
+
+const char *tf_open_argument(const struct tf_table *t, const void *planned) {
+    tf_each(attr, t)
+        if (open_attr(attr, planned)) return attr->name;
+    return NULL;
+}

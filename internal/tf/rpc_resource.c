@@ -122,6 +122,12 @@ static void plan_destroy(struct tf_call *c, const struct tf_shape *shape, const 
     m->planned_state = tf_write_state(c, shape, NULL);
 }
 
+static bool need_config(struct tf_call *c, const void *config) {
+    if (config) return true;
+    tf_error(&c->diags, NULL, "There is no configuration", "%s came without the resource's configuration.", c->log.rpc);
+    return false;
+}
+
 static void plan(struct tf_call *c, const Tfplugin6__PlanResourceChange__Request *q, Tfplugin6__PlanResourceChange__Response *m) {
     const struct tf_shape *shape = NULL;
     const struct tf_resource *r = tf_find_resource(c, q->type_name, &shape);
@@ -135,6 +141,7 @@ static void plan(struct tf_call *c, const Tfplugin6__PlanResourceChange__Request
         plan_destroy(c, shape, r, prior, m);
         return;
     }
+    if (!need_config(c, config)) return;
     struct tf_plan p = {.config = config, .prior = prior, .planned = planned, .private = private_in(c, q->prior_private)};
     tf_put_fallbacks(c->arena, shape->table, config, planned);
     struct cty_value was = tf_encode(c->arena, shape, prior, false, NULL), will = tf_encode(c->arena, shape, planned, false, NULL);
@@ -193,6 +200,10 @@ static void apply(struct tf_call *c, const Tfplugin6__ApplyResourceChange__Reque
         if (prior) destroy(c, shape, r, &a, q->planned_private, m);
         return;
     }
+    const char *open = tf_open_argument(shape->table, planned);
+    if (open)
+        tf_error(&c->diags, open, "An argument has no value yet", "The change can't be applied before the value of %s is known.", open);
+    if (open || !need_config(c, config)) return;
     void (*op)(struct tf_req *, struct tf_apply *) = prior ? r->update : r->create;
     if (op) op(&c->req, &a);
     m->private_ = private_out(&a.private, q->planned_private);

@@ -43,6 +43,9 @@ struct cty_value tf_encode(struct arena *a, const struct tf_shape *shape, const 
 void tf_put_fallbacks(struct arena *a, const struct tf_table *t, const void *config, void *planned);
 /* Computed attributes that the config leaves open; those with TF_STABLE only if there is no prior. Structs may be NULL. */
 void tf_put_unknowns(const struct tf_table *t, const void *config, const void *prior, void *planned);
+/* The first argument of a planned struct that is not what an apply can rely on: an unknown value that the provider doesn't
+ * compute, a required one that is null, an element without a struct. NULL if all is well. */
+const char *tf_open_argument(const struct tf_table *t, const void *planned);
 /* Something that TF_REPLACE marks in or below the attribute differs. */
 bool tf_replaces(const struct tf_attr *attr, const struct cty_value *prior, const struct cty_value *planned);
 

@@ -1,10 +1,6 @@
 #include "kube/exec.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/ctx.h"
 #include "base/err.h"
@@ -14,6 +10,7 @@
 #include "crypto/crypto.h"
 #include "json/json.h"
 #include "kube/config.h"
+#include "kube/when.h"
 
 enum { TIMEOUT_MS = 60000, MAX_OUTPUT = 1 << 20 };
 
@@ -24,30 +21,6 @@ void kube_exec_result_done(struct kube_exec_result *r) {
     secret_unref(r->key_pem);
     mem_free(r->cert_pem);
     *r = (struct kube_exec_result){0};
-}
-
-/* Days since 1970-01-01 in the proleptic Gregorian calendar. */
-static int64_t days_of(int y, int m, int d) {
-    y -= m <= 2;
-    int64_t era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1, doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    return era * 146097 + doe - 719468;
-}
-
-int64_t kube_time_parse(const char *text) {
-    int y, mo, d, h, mi, s, used = 0;
-    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 || used != 19) return -1;
-    if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60 || y < 0 || h < 0 || mi < 0 || s < 0) return -1;
-    int64_t ms = (days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + s) * 1000;
-    const char *p = text + used;
-    if (*p == '.') {
-        int64_t scale = 100;
-        for (p++; isdigit((unsigned char) *p); p++, scale /= 10) ms += (*p - '0') * scale;
-    }
-    if (str_eq(p, "Z") || str_eq(p, "z")) return ms;
-    int oh, om, all = 0;
-    if ((*p != '+' && *p != '-') || sscanf(p + 1, "%2d:%2d%n", &oh, &om, &all) != 2 || p[1 + all]) return -1;
-    return ms - (*p == '-' ? -1 : 1) * (int64_t) (oh * 60 + om) * 60000;
 }
 
 static char *exec_info(const struct kube_config *c, struct arena *a) {

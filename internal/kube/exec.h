@@ -24,6 +24,3 @@ int kube_exec_run(const struct kube_config *c, struct ctx *ctx, struct kube_exec
  * "K=V" list. 0, or negative: not started, ended by a signal or another status than 0, too much output, cancelled. */
 int kube_run_program(struct ctx *ctx, char *const *argv, char *const *env, size_t max, struct secret **ret, char **stderr_tail,
                      struct err *err);
-
-/* RFC 3339 time to ms since the epoch; -1 if malformed. */
-int64_t kube_time_parse(const char *text);

@@ -103,6 +103,11 @@ const struct kube_rule kube_rules[] = {
      .words = "pods aren't created: the API server refuses them", .advice = "Correct what the message names."},
     {"create-other", KUBE_SIGN_CREATE, NULL, NULL, PATIENT, .words = "pods aren't created", .advice = "Look at the message and the events."},
 
+    {"blocked", KUBE_SIGN_BLOCKED, NULL, NULL, .after_s = 15,
+     .words = "an old pod that can't get ready holds the StatefulSet back",
+     .advice = "A StatefulSet with podManagementPolicy OrderedReady waits for it for ever: delete that pod (kubectl delete pod), its "
+               "successor gets the new image."},
+
     /* limits */
     {"deadline", KUBE_SIGN_DEADLINE, NULL, NULL, AT_ONCE, .words = "the Deployment made no progress for its progressDeadlineSeconds",
      .advice = "If it only needs longer, raise spec.progressDeadlineSeconds of the Deployment."},

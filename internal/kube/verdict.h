@@ -15,6 +15,7 @@ enum kube_sign_kind {
     KUBE_SIGN_POD,         /* the pod failed as a whole: Evicted, NodeLost … */
     KUBE_SIGN_MOUNT,       /* an event: volumes or the sandbox can't be had */
     KUBE_SIGN_CREATE,      /* pods are not created at all */
+    KUBE_SIGN_BLOCKED,     /* a StatefulSet's old pod that can't get ready is in the way */
     KUBE_SIGN_DEADLINE,    /* the Deployment's own progressDeadlineSeconds passed */
     KUBE_SIGN_PHASE,       /* one of timeouts.{schedule,pull,ready} passed; reason: its name */
 };

@@ -32,7 +32,7 @@ static void call_free(struct rpc_call *c) {
 static void call_unref(struct rpc_call *c) {
     if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
     struct rpc_server *s = c->s;
-    bool listed = c->listed, attached = c->method && c->method->attached;
+    bool listed = c->listed, attached = c->attached;
     if (listed) {
         pthread_mutex_lock(&s->w.lock);
         *(c->newer ? &c->newer->older : &s->calls) = c->older;
@@ -83,7 +83,7 @@ static void list_call(struct rpc_call *c) {
     if (s->calls) s->calls->newer = c;
     s->calls = c;
     s->n_calls++;
-    if (c->method && c->method->attached) s->n_attached++;
+    if (c->attached) s->n_attached++;
     pthread_mutex_unlock(&s->w.lock);
 }
 
@@ -105,7 +105,12 @@ static void accepted(struct rpc_event *ev, bool ok) {
     c->arena = arena_new();
     c->name = rpc_core_text(c->arena, c->details.method);
     c->method = find_method(s->methods, c->name);
-    c->cancel = cancel_new(c->method && c->method->attached ? s->attached : s->cancel);
+    if (c->method) {
+        c->unary = c->method->unary || c->method->urgent;
+        c->urgent = c->method->urgent;
+        c->attached = c->method->attached;
+    }
+    c->cancel = cancel_new(c->attached ? s->attached : s->cancel);
     c->ctx = (struct ctx){.arena = c->arena, .cancel = c->cancel};
     c->bound = waiter_bind(&c->w, &c->ctx);
     copy_metadata(c);
@@ -113,13 +118,12 @@ static void accepted(struct rpc_event *ev, bool ok) {
     grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &c->was_cancelled};
     pthread_mutex_lock(&c->w.lock);
     start(c, &op, 1, &c->closed);
-    bool urgent = c->method && c->method->urgent;
-    if (urgent) start_receive(c);
+    if (c->urgent) start_receive(c);
     bool receiving = c->receiving;
     pthread_mutex_unlock(&c->w.lock);
     if (!c->method)
         rpc_call_refuse(c, RPC_UNIMPLEMENTED, "unknown method");
-    else if (urgent ? !receiving : !rpc_server_enqueue(s, c))
+    else if (c->urgent ? !receiving : !rpc_server_enqueue(s, c))
         rpc_call_refuse(c, RPC_RESOURCE_EXHAUSTED, "too many calls at once");
 }
 
@@ -147,7 +151,7 @@ static void received(struct rpc_event *ev, bool ok) {
             c->half_closed = true;
     }
     waiter_wake(&c->w);
-    bool urgent = c->method->urgent && !c->running;
+    bool urgent = c->urgent && !c->running;
     c->running = true;
     pthread_mutex_unlock(&c->w.lock);
     if (urgent) rpc_call_run(c);
@@ -217,8 +221,8 @@ void rpc_call_refuse(struct rpc_call *c, int status, const char *text) { finish(
 
 void rpc_call_run(struct rpc_call *c) {
     AUTO_ERR struct err err = {0};
-    int status = c->method->handle(c->s->service, c, &err);
-    if (status == RPC_OK && c->method->unary && !c->out) {
+    int status = c->method->handle(c->method->service ? c->method->service : c->s->service, c, &err);
+    if (status == RPC_OK && c->unary && !c->out) {
         status = RPC_INTERNAL;
         err_set(&err, ERR_INTERNAL, "%s made no reply", c->name);
     }
@@ -253,7 +257,7 @@ static int peer_gone(struct err *err) { return err_set(err, ERR_CANCELLED, "the 
 int rpc_call_recv(struct rpc_call *c, struct arena *a, const void **ret, size_t *ret_len, struct err *err) {
     int r = 0;
     pthread_mutex_lock(&c->w.lock);
-    if (c->method->urgent && !c->in && !c->gone) c->half_closed = true; /* one message, and no waiting in this thread */
+    if (c->urgent && !c->in && !c->gone) c->half_closed = true; /* one message, and no waiting in this thread */
     if (!c->in && !c->receiving && !c->half_closed && !c->gone) start_receive(c);
     while (c->receiving && !r) r = waiter_wait(&c->w, &c->ctx, err);
     grpc_byte_buffer *in = r ? NULL : TAKE_PTR(c->in);
@@ -287,7 +291,7 @@ int rpc_call_send(struct rpc_call *c, const void *msg, size_t len, struct err *e
         return err_set(err, ERR_INTERNAL, "%s: two replies at once", c->name);
     }
     c->out = out;
-    if (c->method->unary) {
+    if (c->unary) {
         pthread_mutex_unlock(&c->w.lock);
         return 0;
     }

@@ -60,6 +60,7 @@ struct rpc_method {
     bool unary;
     bool urgent;   /* unary, in the completion-queue thread at once, even when all workers are busy; must not block */
     bool attached; /* cancelled by its peer and rpc_server_free alone, not by the server's cancel */
+    void *service; /* NULL: the server's */
 };
 
 struct rpc_server;

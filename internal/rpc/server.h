@@ -42,6 +42,7 @@ struct rpc_server {
 struct rpc_call {
     struct rpc_server *s;
     const struct rpc_method *method;
+    bool unary, urgent, attached; /* the method's */
     char *name;
     grpc_call *call;
     grpc_call_details details;

@@ -34,12 +34,13 @@ use() {
 	S=$dir/$part
 }
 
-# alone: start and stop of one part in one DIR never run side by side; held
-# until this script ends.
+# alone COMMAND…: start and stop of one part in one DIR never run side by side;
+# the lock is held until this script ends.
 alone() {
 	mkdir -p "$S"
 	exec 9>"$S/lock"
 	flock 9
+	"$@"
 }
 
 # --- processes -----------------------------------------------------------------

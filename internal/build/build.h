@@ -23,17 +23,17 @@ struct build_request {
     size_t n_labels;
     const char *const *ignore; /* on top of the ignore file */
     size_t n_ignore;
-    const char *source_hash; /* what was planned: the content sent must give it */
-    const char *repository;  /* host/name to push to */
-    const char *push_tag;    /* tag that carries the push; tags proper are put by the caller, after verification */
+    const char *source_hash;     /* context_result.hash that was planned: the content sent must give it; NULL: not checked */
+    const char *repository;      /* host/name to push to */
+    const char *push_tag;        /* tag that carries the push; tags proper are put by the caller, after verification */
     const struct oci_auth *auth; /* credentials per registry host, see oci/oci.h */
     struct progress *progress;
 };
 
 struct build_result {
-    const char *digest; /* of the manifest or index that was pushed */
-    const char *media_type;
-    uint64_t size; /* bytes that the registry says it takes, 0 unknown */
+    const char *digest;     /* of the manifest or index that was pushed */
+    const char *media_type; /* NULL where the builder doesn't say it */
+    uint64_t size;          /* bytes that the registry says it takes, 0 unknown */
 };
 
 struct builder_config;

@@ -136,14 +136,12 @@ static void *pack_request(struct arena *a, const struct bk_solve *req, const cha
     exporter.type = (char *) req->exporter;
     exporter.n_attrs = req->n_exporter_attrs;
     exporter.attrs = pairs(a, req->exporter_attrs, req->n_exporter_attrs);
-    Bk__CacheOptions cache = BK__CACHE_OPTIONS__INIT; /* 20.10 dereferences it */
     Bk__SolveRequest m = BK__SOLVE_REQUEST__INIT;
     m.ref = (char *) ref;
     m.session = (char *) req->session;
     m.frontend = (char *) req->frontend;
     m.n_frontendattrs = req->n_attrs;
     m.frontendattrs = pairs(a, req->attrs, req->n_attrs);
-    m.cache = &cache;
     m.exportername = exporter.type;
     m.n_exporterattrs = exporter.n_attrs;
     m.exporterattrs = exporter.attrs;

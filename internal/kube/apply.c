@@ -45,7 +45,8 @@ static struct json *set_of(const struct kube_change *c) {
     for (size_t i = 0; i < c->n_images; i++) {
         bool init = false;
         kube_container(c->live, c->images[i].key, &init);
-        add_container(spec, init, c->images[i].key, c->images[i].value, c->pull_policy);
+        const struct json *as = c->policies ? kube_container(c->policies, c->images[i].key, NULL) : NULL;
+        add_container(spec, init, c->images[i].key, c->images[i].value, as ? json_get_str(as, "imagePullPolicy") : c->pull_policy);
     }
     return o;
 }

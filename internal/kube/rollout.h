@@ -35,6 +35,7 @@ struct kube_change { /* the full set of what we own */
     const struct kv *images; /* container → image */
     size_t n_images;
     const char *pull_policy; /* of these containers; NULL: not ours */
+    const struct json *policies; /* in place of pull_policy: each container's is the one that it has in this object */
     const struct kv *annotations; /* of the workload itself */
     size_t n_annotations;
     const char *restarted_at; /* KUBE_RESTARTED_AT of the template; NULL: not ours */
@@ -51,6 +52,10 @@ struct kube_applied {
  * field and force is off. A container that we owned and that is not in the change keeps its image: it is handed to the
  * manager "<manager>-left" first. */
 int kube_apply(struct kube *k, struct ctx *ctx, const struct kube_change *c, struct kube_applied *ret, struct err *err);
+
+/* Deletes a StatefulSet's pods that are not ready and of the revision that the object's status calls the update: an
+ * OrderedReady one would wait for them for ever, also after its template is put right. *ret_n: how many. */
+int kube_delete_stuck(struct kube *k, struct ctx *ctx, const struct kube_workload *w, const struct json *object, size_t *ret_n, struct err *err);
 
 /* --- wait --- */
 

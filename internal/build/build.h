@@ -23,7 +23,7 @@ struct build_request {
     size_t n_labels;
     const char *const *ignore; /* on top of the ignore file */
     size_t n_ignore;
-    const char *source_hash;     /* context_result.hash that was planned: the content sent must give it; NULL: not checked */
+    const char *source_hash;     /* context_result.hash of what was planned: the content sent must give it; NULL: not checked */
     const char *repository;      /* host/name to push to */
     const char *push_tag;        /* tag that carries the push; tags proper are put by the caller, after verification */
     const struct oci_auth *auth; /* credentials per registry host, see oci/oci.h */

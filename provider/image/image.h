@@ -34,6 +34,8 @@ struct image {
     struct tf_map sources;
     struct tf_string pushed_at;
     struct tf_int size;
+
+    const char *context_hash; /* of image_source; no attribute: the part of source_hash that a builder can check */
 };
 
 /* ---- image_source.c: what is built ---- */

@@ -94,7 +94,7 @@ static int build(struct work *w, const char *content_tag, struct err *err) {
         .n_labels = i->labels.n,
         .ignore = ignore,
         .n_ignore = i->ignore.n,
-        .source_hash = i->source_hash.v,
+        .source_hash = i->context_hash,
         .repository = image_place_url(a, &w->place),
         .push_tag = content_tag,
         .auth = provider_auth(w->req->provider),

@@ -102,6 +102,7 @@ bool image_source(struct tf_req *req, struct image *i) {
         tf_error_from(req->diags, attribute_of(i, dockerfile, &err), "The image's sources can't be determined", &err);
         return false;
     }
+    i->context_hash = result.hash;
     AUTO_BUF struct buf text = {0};
     add_field(&text, "context", result.hash);
     add_map(&text, "label", &i->labels);

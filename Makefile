@@ -8,7 +8,7 @@ BUILD ?= build
 OBJ := $(BUILD)/$(VARIANT)
 GEN := $(BUILD)/gen
 
-PKGS := grpc libprotobuf-c libcurl openssl libcjson msgpack yaml-0.1 inih
+PKGS := grpc libprotobuf-c libcurl openssl libcjson msgpack yaml-0.1
 ifneq ($(filter-out clean deps fmt lint help,$(or $(MAKECMDGOALS),all)),)
   ifneq ($(shell pkg-config --exists $(PKGS) 2>/dev/null && command -v protoc-c >/dev/null && echo ok),ok)
     ifeq ($(filter demo test,$(MAKECMDGOALS)),)

@@ -32,3 +32,9 @@ void aws_free(struct aws *a);
 
 /* The region, or NULL if none is configured; negative on a broken profile file. In ctx->arena. */
 int aws_region(struct aws *a, struct ctx *ctx, const char **ret, struct err *err);
+
+/* Whose credentials these are (STS GetCallerIdentity). In ctx->arena. */
+struct aws_identity {
+    const char *account, *arn;
+};
+int aws_caller_identity(struct aws *a, struct ctx *ctx, struct aws_identity *ret, struct err *err);

@@ -31,6 +31,8 @@ int ecr_create_repository(struct ecr *e, struct ctx *ctx, const char *name, cons
 int ecr_delete_repository(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, bool force,
                           struct err *err); /* 1: not found; 2: not empty */
 int ecr_put_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *name, const char *policy_json, struct err *err);
+int ecr_get_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, const char **ret_json,
+                             struct err *err); /* 1: it has none; 2: repository not found */
 int ecr_repository_tags(struct ecr *e, struct ctx *ctx, const char *arn, const struct kv **ret, size_t *ret_n, struct err *err);
 
 struct ecr_image {

@@ -79,6 +79,8 @@ struct http_sender http_sender(struct http *h);
 const char *http_header_get(const struct http_response *r, const char *name); /* case-insensitive; NULL if absent */
 int64_t http_retry_after(const struct http_response *r);                       /* Retry-After in ms; -1 if absent */
 
+int64_t http_date(const char *text); /* RFC 9110 5.6.7, in seconds since the epoch; -1 if malformed */
+
 /* Sends an Upgrade request (RFC 9110 7.8) and gives the socket after "101": what the peer sent behind the blank line
  * is still unread in it. For TLS the descriptor is one end of a socketpair that a thread pumps. The caller closes it.
  * A reply other than 101 fails with its status in err->http_status. */

@@ -14,6 +14,8 @@ const char *http_header_get(const struct http_response *r, const char *name) {
     return NULL;
 }
 
+int64_t http_date(const char *text) { return curl_getdate(text, NULL); }
+
 /* RFC 9110 10.2.3: seconds or a date. */
 int64_t http_retry_after(const struct http_response *r) {
     enum { MOST = 24 * 3600 };

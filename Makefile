@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 -Wmissing-prototyp
 CFLAGS ?= -O2 -g
 # -fno-strict-overflow and friends are left to the distribution's hardening flags.
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=$(if $(SANITIZE),0,2) -fstack-protector-strong -fPIE \
-  $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1 -Wno-format-truncation -Wno-maybe-uninitialized) -Iinternal -I. -I$(GEN) \
+  $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1 -Wno-unknown-warning-option -Wno-format-truncation -Wno-maybe-uninitialized) -Iinternal -I. -I$(GEN) \
   $(shell pkg-config --cflags $(PKGS)) -DGPUDEV_VERSION='"$(or $(VERSION),dev)"'
 LIBS = $(shell pkg-config --libs $(PKGS)) -lunistring -lpthread -lm
 ALL_LDFLAGS = -pie $(LDFLAGS) -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -67,6 +67,23 @@ export CMOCKA_MESSAGE_OUTPUT = TAP
 export LSAN_OPTIONS = suppressions=tests/lsan.supp
 # A sanitized process lingers a second at its end by default, which the tests of ends would take for ours.
 export TSAN_OPTIONS = suppressions=tests/tsan.supp:atexit_sleep_ms=0
+
+# Fuzz targets: tests/fuzz/fuzz_X.c with its corpus in tests/fuzz/corpus/X. `make fuzz-X` runs libFuzzer on it (FUZZ_FLAGS,
+# e.g. -max_total_time=60; needs clang), `make fuzz-replay` puts every corpus through in the compiler at hand.
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+$(OBJ)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/driver.c $(OBJ)/libgpudev.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ tests/fuzz/fuzz_$*.c tests/fuzz/driver.c $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS)
+fuzz-replay: $(FUZZ:%=$(OBJ)/fuzz/%)
+	@for x in $(FUZZ); do printf '%s: ' $$x; $(OBJ)/fuzz/$$x tests/fuzz/corpus/$$x || exit 1; done
+.PHONY: fuzz-replay $(FUZZ:%=fuzz-%)
+$(FUZZ:%=fuzz-%): fuzz-%:
+	@$(MAKE) -s CC=clang SANITIZE=fuzzer-no-link,address,undefined $(BUILD)/clang-fuzzer-no-link/libgpudev.a
+	@mkdir -p $(BUILD)/fuzz/$*
+	clang $(filter-out -Werror,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined -o $(BUILD)/fuzz/fuzz_$* tests/fuzz/fuzz_$*.c \
+	  $(BUILD)/clang-fuzzer-no-link/libgpudev.a -pie $(LIBS)
+	$(BUILD)/fuzz/fuzz_$* -artifact_prefix=$(BUILD)/fuzz/ $(FUZZ_FLAGS) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
+
 unit: $(UNIT_TESTS)
 	@$(if $(UNIT_TESTS),prove -Q --exec "" $(UNIT_TESTS),:)
 
@@ -97,6 +114,16 @@ fmt:
 	clang-format -i $(wildcard internal/*/*.[ch] provider/*.[ch] provider/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch])
 fmt-check:
 	clang-format --dry-run -Werror $(wildcard internal/*/*.[ch] provider/*.[ch] provider/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch])
+# The pages of docs/ that are made from the provider's tables and examples/; docs-check says whether they are fresh.
+$(OBJ)/docs: scripts/docs.c $(OBJ)/libgpudev.a
+	$(CC) $(ALL_CFLAGS) -o $@ scripts/docs.c $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS)
+docs: $(OBJ)/docs
+	@rm -rf docs/index.md docs/resources docs/data-sources
+	@$(OBJ)/docs examples docs
+docs-check: $(OBJ)/docs
+	@rm -rf $(BUILD)/docs && $(OBJ)/docs examples $(BUILD)/docs
+	@diff -r -x internals docs $(BUILD)/docs || { echo "docs/ is not what the tables say: run make docs" >&2; exit 1; }
+.PHONY: docs-check
 deps:
 	@scripts/deps
 PREFIX ?= $(HOME)/.terraform.d/plugins

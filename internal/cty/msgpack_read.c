@@ -262,7 +262,7 @@ static int unknown(struct reader *r, const struct cty_type *t, const struct head
     if (in.p != in.end) return broken(r, "bytes follow a refinement");
     if (null)
         *ret = cty_null(t);
-    else
+    else if (f->not_null || f->prefix.s || f->has_min || f->has_max || f->len_min >= 0 || f->len_max >= 0)
         ret->refined = f;
     return 0;
 }

@@ -75,12 +75,18 @@ static void check_known(struct checker *x, const struct tf_attr *attr, const voi
     }
 }
 
+static bool names_it(struct arena *a, const char *names, const char *name) {
+    for (const char *n; names && (n = next_name(a, &names));)
+        if (str_eq(n, name)) return true;
+    return false;
+}
+
 static void check_conflicts(struct checker *x, const struct tf_table *t, const struct tf_attr *attr, const void *s, const char *path) {
     const char *names = attr->conflicts;
     for (const char *name; names && (name = next_name(x->arena, &names));) {
         const struct tf_attr *other = find(t, name);
         /* Said once for a pair, at the one that comes first in the table. */
-        if (!other || tf_state_of(s, other) != TF_KNOWN || (other < attr && other->conflicts && strstr(other->conflicts, attr->name))) continue;
+        if (!other || tf_state_of(s, other) != TF_KNOWN || (other < attr && names_it(x->arena, other->conflicts, attr->name))) continue;
         tf_error(x->diags, path, arena_printf(x->arena, "%s and %s can't be set both", attr->name, name),
                  "At most one of them may have a value. Remove %s or %s.", attr->name, name);
     }

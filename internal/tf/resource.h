@@ -116,6 +116,8 @@ void tf_server_free(struct tf_server *s); /* no call may be running */
 /* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`. */
 const struct rpc_method *tf_server_methods(void);
 
-/* Documentation pages (docs/index.md, docs/resources/NAME.md …) below dir, from the tables. */
+/* Documentation pages from the tables, as registries show them: DOCS/index.md, DOCS/resources/NAME.md and
+ * DOCS/data-sources/NAME.md. Examples are taken from EXAMPLES/provider/provider.tf, EXAMPLES/resources/TYPE/resource.tf
+ * and import.sh, EXAMPLES/data-sources/TYPE/data-source.tf, where they are. */
 struct err;
-int tf_docs_write(const struct tf_provider *p, const char *dir, struct err *err);
+int tf_docs_write(const struct tf_provider *p, const char *examples, const char *docs, struct err *err);

@@ -9,21 +9,22 @@ OBJ := $(BUILD)/$(VARIANT)
 GEN := $(BUILD)/gen
 
 PKGS := grpc libprotobuf-c libcurl openssl libcjson msgpack yaml-0.1
-ifneq ($(filter-out clean deps fmt lint help,$(or $(MAKECMDGOALS),all)),)
-  ifneq ($(shell pkg-config --exists $(PKGS) 2>/dev/null && command -v protoc-c >/dev/null && echo ok),ok)
-    ifeq ($(filter demo test,$(MAKECMDGOALS)),)
-      $(error Packages are missing. Install them with: scripts/deps)
-    endif
-  endif
+# pkg-config is asked once: gRPC's answer takes it a second.
+ifneq ($(filter-out clean deps fmt fmt-check help,$(or $(MAKECMDGOALS),all)),)
+include $(BUILD)/pkg.mk
 endif
+$(BUILD)/pkg.mk: scripts/deps
+	@scripts/deps --check || { $(if $(filter demo test,$(MAKECMDGOALS)),scripts/deps,exit 1); }
+	@mkdir -p $(@D)
+	@printf 'PKG_CFLAGS := %s\nPKG_LIBS := %s\n' "$$(pkg-config --cflags $(PKGS))" "$$(pkg-config --libs $(PKGS))" >$@
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wformat=2 -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-missing-field-initializers -Werror
 CFLAGS ?= -O2 -g
 # -fno-strict-overflow and friends are left to the distribution's hardening flags.
 ALL_CFLAGS = -std=gnu17 $(WARN) $(CFLAGS) -D_GNU_SOURCE -D_FORTIFY_SOURCE=$(if $(SANITIZE),0,2) -fstack-protector-strong -fPIE \
   $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1 -Wno-unknown-warning-option -Wno-format-truncation -Wno-maybe-uninitialized) -Iinternal -I. -I$(GEN) \
-  $(shell pkg-config --cflags $(PKGS)) -DGPUDEV_VERSION='"$(or $(VERSION),dev)"'
-LIBS = $(shell pkg-config --libs $(PKGS)) -lunistring -lpthread -lm
+  $(PKG_CFLAGS) -DGPUDEV_VERSION='"$(or $(VERSION),dev)"'
+LIBS = $(PKG_LIBS) -lunistring -lpthread -lm
 ALL_LDFLAGS = -pie $(LDFLAGS) -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 PROTOS := $(wildcard proto/*.proto)

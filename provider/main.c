@@ -1,0 +1,114 @@
+/* The program: a plugin when a host starts it, else what its first argument says. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ctx.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "plugin/plugin.h"
+#include "provider/cli/cli.h"
+#include "provider/provider.h"
+#include "rpc/rpc.h"
+#include "tf/resource.h"
+
+static const char address[] = "registry.opentofu.org/gpudev/gpudev";
+
+static const char help[] =
+    "terraform-provider-gpudev " GPUDEV_VERSION ": an OpenTofu provider that builds images, pushes them and rolls them out.\n"
+    "\n"
+    "OpenTofu starts it by itself. In a configuration:\n"
+    "\n"
+    "  terraform {\n"
+    "    required_providers {\n"
+    "      gpudev = { source = \"gpudev/gpudev\" }\n"
+    "    }\n"
+    "  }\n"
+    "\n"
+    "By hand:\n"
+    "\n"
+    "  terraform-provider-gpudev version\n"
+    "  terraform-provider-gpudev sources [--file DOCKERFILE] [--target NAME] [--build-arg K=V] [--build-context NAME=DIR]\n"
+    "                                    [--platform P] [--ignore PATTERN] [--json] DIR\n"
+    "                                    which files make the source hash of an image, and why\n"
+    "  terraform-provider-gpudev -debug  serve until Ctrl-C; tells how OpenTofu attaches to it (for debuggers)\n";
+
+/* gRPC's threads run on while exit() destroys what they use, and waiting for them costs every command of the host its
+ * time; a build that looks for leaks waits. */
+static int end(bool busy, int status) {
+    fflush(NULL);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    if (!busy) {
+        rpc_shutdown();
+        return status;
+    }
+#endif
+    (void) busy;
+    _exit(status);
+}
+
+static int serve(bool debug) {
+    AUTO_ERR struct err err = {0};
+    log_init();
+    struct cancel *stop = cancel_new(NULL);
+    struct tf_server *server = tf_server_new(&provider_gpudev, stop);
+    bool busy = false;
+    int r = plugin_serve(
+        &(struct plugin_options){
+            .methods = tf_server_methods(), .service = server, .stop = stop, .debug = debug, .address = address},
+        &busy, &err);
+    if (r < 0)
+        fprintf(stderr, "terraform-provider-gpudev: %s\n%s%s", err_text(&err), err.hint ? err.hint : "", err.hint ? "\n" : "");
+    if (!busy) {
+        tf_server_free(server);
+        cancel_unref(stop);
+    }
+    err_done(&err);
+    return end(busy, r < 0);
+}
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+};
+
+static int run_help(int argc, char **argv) {
+    (void) argc;
+    (void) argv;
+    fputs(help, stdout);
+    return 0;
+}
+
+static int run_version(int argc, char **argv) {
+    (void) argc;
+    (void) argv;
+    printf("terraform-provider-gpudev %s\n", GPUDEV_VERSION);
+    return 0;
+}
+
+static int run_debug(int argc, char **argv) {
+    (void) argc;
+    (void) argv;
+    return serve(true);
+}
+
+static const struct command commands[] = {
+    {"help", run_help},   {"version", run_version}, {"sources", cli_sources},
+    {"debug", run_debug}, {"h", run_help},          {"v", run_version},
+};
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        if (plugin_wanted()) return serve(false);
+        fputs(help, stderr);
+        return 1;
+    }
+    const char *name = argv[1];
+    name += strspn(name, "-"); /* -debug, --debug, --version */
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (str_eq(commands[i].name, name)) return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "terraform-provider-gpudev: there is no command \"%s\"\n\n%s", argv[1], help);
+    return 2;
+}

@@ -181,7 +181,7 @@ def main():
         names.append(f"{host}/{REPOSITORY}:{TAG}")
     archive = image.archive(names)
     for name, engine in sorted(os.environ.items()):
-        if name.startswith("GPUDEV_TEST_ENGINE"):
+        if name.startswith("GPUDEV_TEST_ENGINE") and engine.startswith("unix:"):
             load(archive, engine)
     print(f"{names[-1]}@{image.digest}")
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -223,26 +224,53 @@ def check_engine(name, engine):
     check(f"{name}'s push was seen", len(puts) >= 1 and puts[-1]["status"] == 201, puts)
 
 
-def check_buildkit(address):
-    client_flags = ["--addr", os.environ["GPUDEV_TEST_BUILDKIT_TCP"], "--tlscacert", os.environ["GPUDEV_TEST_CA"],
-                    "--tlscert", os.environ["GPUDEV_TEST_BUILDKIT_CERT"], "--tlskey", os.environ["GPUDEV_TEST_BUILDKIT_KEY"]]
-    folder = os.path.join(os.environ["GPUDEV_TEST_DIR"], "selftest")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "Dockerfile"), "w") as file:
-        file.write(f"FROM {os.environ['GPUDEV_TEST_REGISTRY']}/base/busybox:1\nRUN echo {address} >/built\n")
-    run = subprocess.run([os.environ["GPUDEV_TEST_BUILDCTL"], *client_flags, "build", "--frontend", "dockerfile.v0", "--local", f"context={folder}",
-                          "--local", f"dockerfile={folder}", "--output", f"type=image,name={os.environ['GPUDEV_TEST_REGISTRY']}/self/buildkit:1,push=true"],
-                         capture_output=True, text=True, env=os.environ | {"HOME": folder})
+def check_buildkit(folder):
+    """An index (image and attestation), pushed by BuildKit itself, asked by TLS."""
+    ecr, image = client(), f"{HOST}/self/buildkit"
+    ecr.create_repository(repositoryName="self/buildkit")
+    os.makedirs(folder + "/.docker", exist_ok=True)
+    with open(folder + "/.docker/config.json", "w") as file:
+        json.dump({"auths": {HOST: {"auth": authorization(ecr)}}}, file)
+    with open(folder + "/Dockerfile", "w") as file:
+        file.write(f"FROM {HOST}/base/busybox:1\nRUN date >/built\n")
+    certificates = os.environ["GPUDEV_TEST_CERTS"]
+    run = subprocess.run(
+        [os.environ["GPUDEV_TEST_BUILDCTL"], "--addr", os.environ["GPUDEV_TEST_BUILDKIT_TCP"], "--tlscacert", certificates + "/ca.pem",
+         "--tlscert", certificates + "/cert.pem", "--tlskey", certificates + "/key.pem", "build", "--frontend", "dockerfile.v0",
+         "--local", f"context={folder}", "--local", f"dockerfile={folder}", "--opt", "attest:provenance=mode=min",
+         "--output", f"type=image,name={image}:1,push=true"],
+        capture_output=True, text=True, env=os.environ | {"HOME": folder})
     check("BuildKit builds and pushes, asked by TLS", run.returncode == 0, run.stderr[-2000:].replace("\n", "\n# "))
+    details = ecr.describe_images(repositoryName="self/buildkit")["imageDetails"]
+    index = [one for one in details if one.get("imageTags") == ["1"]]
+    check("an index and what it refers to are there", len(details) == 3 and "index" in index[0]["imageManifestMediaType"], details)
+    child = next(one["imageDigest"] for one in details if one is not index[0])
+    failures = ecr.batch_delete_image(repositoryName="self/buildkit", imageIds=[{"imageDigest": child}])["failures"]
+    check("what an index refers to isn't deleted", [one["failureCode"] for one in failures] == ["ImageReferencedByManifestList"], failures)
+
+
+def check_tcp(name, address):
+    """An engine's TCP port wants a client certificate."""
+    certificates = os.environ["GPUDEV_TEST_CERTS"]
+    url = address.replace("tcp:", "https:") + "/version"
+    trust = ssl.create_default_context(cafile=certificates + "/ca.pem")
+    try:
+        urllib.request.urlopen(url, context=trust).read()
+        check(f"{name} wants a certificate", False)
+    except OSError:
+        check(f"{name} wants a certificate", True)
+    trust.load_cert_chain(certificates + "/cert.pem", certificates + "/key.pem")
+    check(f"{name} answers by TLS", b"ApiVersion" in urllib.request.urlopen(url, context=trust).read())
 
 
 def main():
     jobs = [("api", check_api, ()), ("faults", check_faults, ()), ("data plane", check_data_plane, ())]
     for name, value in sorted(os.environ.items()):
-        if name.startswith("GPUDEV_TEST_ENGINE"):
-            jobs.append((name, check_engine, (name.removeprefix("GPUDEV_TEST_"), value)))
-    if address := os.environ.get("GPUDEV_TEST_BUILDKIT"):
-        jobs.append(("buildkit", check_buildkit, (address,)))
+        name = name.removeprefix("GPUDEV_TEST_")
+        if name.startswith("ENGINE"):
+            jobs.append((name, check_tcp if name.endswith("_TCP") else check_engine, (name, value)))
+    if "GPUDEV_TEST_BUILDKIT" in os.environ:
+        jobs.append(("buildkit", check_buildkit, (os.environ["GPUDEV_TEST_DIR"] + "/selftest",)))
     for name, job, arguments in jobs:
         try:
             job(*arguments)

@@ -1,7 +1,8 @@
 /* Builds by the BuildKit inside a Docker Engine and pushes by the engine: its own exporter can't push before 23, and
  * the engine's push knows the layers that the registry has. The image gets a local name for the push only. */
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/ctx.h"
 #include "base/err.h"
@@ -330,6 +331,7 @@ static int docker_builder_build(struct builder *base, struct ctx *ctx, const str
                                 struct err *err) {
     struct job j = {.b = (struct docker_builder *) base, .ctx = ctx, .req = req};
     j.local = arena_printf(ctx->arena, "%s:%s", req->repository, req->push_tag);
+    if (access(req->dockerfile, R_OK) < 0) return err_errno(err, errno, "can't read the Dockerfile %s", req->dockerfile);
     int r = sources_check(ctx, req, "since the plan", err);
     if (r < 0) return r;
     struct docker_image before;

@@ -180,14 +180,9 @@ int bk_status_add(struct bk_status *s, const void *msg, size_t len, struct err *
 void bk_status_end(struct bk_status *s) { flush_cached(s); }
 
 static const struct step *failed_step(const struct bk_status *s) {
-    const struct step *stopped = NULL;
-    for (size_t i = 0; i < s->n; i++) {
-        const struct step *st = &s->steps[i];
-        if (!st->error) continue;
-        if (!strstr(st->error, "context canceled")) return st;
-        if (!stopped) stopped = st;
-    }
-    return stopped;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->steps[i].error && !strstr(s->steps[i].error, "context canceled")) return &s->steps[i];
+    return NULL;
 }
 
 int bk_status_failed(const struct bk_status *s, struct arena *a, size_t tail_lines, struct bk_step *ret) {

@@ -1,5 +1,5 @@
-/* Builds on real engines. Runs where GPUDEV_TEST_ENGINE20 or GPUDEV_TEST_ENGINE29 name them and GPUDEV_TEST_REGISTRY
- * a registry that both can push to (tests/env); skipped elsewhere. */
+/* Builds on real engines: tests/acc/test_builder_engine*.sh run it by `test_engine 20` and `test_engine 29` where
+ * GPUDEV_TEST_ENGINE20, GPUDEV_TEST_ENGINE29 and GPUDEV_TEST_REGISTRY say what tests/env has started. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -519,7 +519,7 @@ static int run_all(const char *name) {
         CASE(test_ten_at_once),
         CASE(test_no_names_stay),
     };
-    if (getenv("GPUDEV_TEST_CASE")) cmocka_set_test_filter(getenv("GPUDEV_TEST_CASE"));
+    if (getenv("GPUDEV_TEST_CASE")) cmocka_set_test_filter(getenv("GPUDEV_TEST_CASE")); /* one, by its name */
     AUTO_ARENA struct arena *a = arena_new();
     struct ctx ctx = {.arena = a};
     AUTO_ERR struct err err = {0};
@@ -532,15 +532,14 @@ static int run_all(const char *name) {
     return r;
 }
 
-int main(void) {
-    const char *engine20 = getenv("GPUDEV_TEST_ENGINE20"), *engine29 = getenv("GPUDEV_TEST_ENGINE29");
+/* test_engine 20 | 29 */
+int main(int argc, char **argv) {
+    const char *version = argc > 1 ? argv[1] : "";
+    engine = getenv(strcmp(version, "29") == 0 ? "GPUDEV_TEST_ENGINE29" : "GPUDEV_TEST_ENGINE20");
     registry = getenv("GPUDEV_TEST_REGISTRY");
-    if (!registry || (!engine20 && !engine29)) {
-        print_message("1..0 # SKIP no engine\n");
+    if (!*version || !engine || !registry) {
+        print_message("1..0 # SKIP no engine is given\n");
         return 0;
     }
-    int r = 0;
-    if ((engine = engine20)) r |= run_all("engine20");
-    if ((engine = engine29)) r |= run_all("engine29");
-    return r;
+    return run_all(strcmp(version, "29") == 0 ? "engine29" : "engine20");
 }

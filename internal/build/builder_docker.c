@@ -32,7 +32,8 @@ enum {
 struct docker_builder {
     struct builder base;
     struct docker *docker;
-    char *store; /* the id of BuildKit's worker */
+    char *store;        /* the id of BuildKit's worker */
+    bool in_containerd; /* images lie in containerd's store, not in a graph driver's */
 };
 
 /* ---- Opening ---- */
@@ -58,6 +59,7 @@ static int ask_worker(struct docker_builder *b, struct ctx *ctx, struct err *err
     r = bk_control_worker(control, ctx, &worker, err);
     if (r == 0) {
         b->store = mem_strdup(worker.id);
+        b->in_containerd = worker.snapshotter != NULL;
         log_debug(ctx, "%s at %s, BuildKit worker %s for %s, snapshotter %s", docker_info(b->docker)->server,
                   docker_info(b->docker)->endpoint, worker.id, worker.platform ? worker.platform : "?",
                   worker.snapshotter ? worker.snapshotter : "none");
@@ -129,7 +131,9 @@ static int solve_in_session(struct job *j, struct bk_session *session, struct er
         .frontend = "dockerfile.v0",
         .attrs = frontend_attrs(j->ctx->arena, j->req, &n_attrs),
         .n_attrs = n_attrs,
-        .exporter = "moby", /* the engine's own: into its image store, whichever that is */
+        /* Into the engine's image store. "moby" works with both kinds, but unpacks the image in containerd's, which is
+         * of no use for a push and takes longer than all else. */
+        .exporter = j->b->in_containerd ? "image" : "moby",
         .exporter_attrs = &name,
         .n_exporter_attrs = 1,
     };

@@ -187,12 +187,17 @@ static void judge_blocking(struct judge *j, struct kube_seen *s) {
     bool ordered = j->v->w.kind == KUBE_STATEFUL_SET && !str_eq(json_str(policy), "Parallel") && j->v->status.seen;
     if (!ordered || s->pod->ready || s->pod->deleting) return;
     for (size_t i = 0; i < s->pod->n_containers; i++) {
+        const struct kube_container *c = &s->pod->containers[i];
         struct kube_sign sign;
-        if (!container_sign(j, s->pod, &s->pod->containers[i], &s->marks[i], &sign)) continue;
+        /* In a crash loop it runs now and then: that doesn't end the sign. */
+        if (c->state == KUBE_RUNNING && !c->ready && c->restarts && c->last.any)
+            sign = crash_sign(j, s->pod, c, &s->marks[i]);
+        else if (!container_sign(j, s->pod, c, &s->marks[i], &sign))
+            continue;
         const struct kube_rule *rule = kube_rule_find(&sign);
         if (rule->after_s == KUBE_NEVER && !rule->count) continue;
         sign = (struct kube_sign){.kind = KUBE_SIGN_BLOCKED, .reason = sign.reason, .message = sign.message};
-        find(j, last, &sign, s->pod, &s->pod->containers[i]);
+        find(j, last, &sign, s->pod, c);
         return;
     }
     last->rule = NULL;

@@ -123,13 +123,14 @@ static const char *detail_of(struct kube_view *v, struct kube *k, struct ctx *ct
         const char *colon = !str_empty(f->reason) && !str_empty(f->message) ? ": " : "";
         add_indented(&b, arena_printf(ctx->arena, "%s%s%s", f->reason ? f->reason : "", colon, f->message ? f->message : ""));
     }
+    buf_addf(&b, "To try: %s\n", f->rule->advice);
     if (!cancel_requested(ctx->cancel)) {
         const char *uid = f->pod ? f->pod->uid : v->owner_uid ? v->owner_uid : kube_uid(v->object);
         read_events(v, k, ctx, uid);
         add_events(v, ctx->arena, &b, uid, clock->wall(clock->self));
         add_log(v, k, ctx, &b, f);
     }
-    buf_addf(&b, "%s", f->rule->advice);
+    while (b.len && b.data[b.len - 1] == '\n') b.data[--b.len] = 0;
     return arena_strdup(ctx->arena, buf_str(&b));
 }
 

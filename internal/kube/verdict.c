@@ -67,7 +67,7 @@ const struct kube_rule kube_rules[] = {
     {"completed", KUBE_SIGN_CRASH, "Completed", NULL, THIRD_RESTART, .words = "the container ends by itself (exit code 0) again and again",
      .advice = "Its main process must stay in the foreground."},
     {"crash", KUBE_SIGN_CRASH, NULL, NULL, THIRD_RESTART, .words = "the container crashes again and again",
-     .advice = "Look at its last log lines below."},
+     .advice = "Its last log lines are below; kubectl logs --previous shows all."},
 
     /* pods */
     {"unready", KUBE_SIGN_UNREADY, NULL, NULL, PATIENT, .words = "the container runs, but isn't ready",

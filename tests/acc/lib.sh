@@ -138,7 +138,7 @@ for r in json.load(sys.stdin)["values"]["root_module"]["resources"]:
 digest() {
 	local said
 	said=$(curl -fsS -o /dev/null -D - -H 'Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json' \
-		-I "$GPUDEV_TEST_ECR_DATA/v2/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}')
+		-I "$GPUDEV_TEST_ECR_DATA/v2/$account/$region/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}')
 	[ -n "$said" ] && echo "$said"
 }
 

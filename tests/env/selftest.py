@@ -162,6 +162,8 @@ def check_data_plane():
     check("a moved tag leaves the old image without one", details[digest] is None and len(details) == 2, details)
     _, headers, body = http("GET", "/v2/self/data/manifests/latest", token=token, Accept="application/vnd.docker.distribution.manifest.v2+json")
     check("another media type by tag: rewritten", "sha256:" + hashlib.sha256(body).hexdigest() == headers["Docker-Content-Digest"] != digest)
+    with urllib.request.urlopen(os.environ["GPUDEV_TEST_ECR_DATA"] + "/v2/self/data/manifests/" + digest) as answer:
+        check("the control endpoint shows it without a password", answer.read() == one)
     check("a blob comes by a redirect", len(http("GET", f"/v2/self/data/blobs/{layer}", token=token)[2]) == 1000)
     ecr.put_image_tag_mutability(repositoryName="self/data", imageTagMutability="IMMUTABLE")
     status, _, body = http("PUT", "/v2/self/data/manifests/latest", one, token, kind)

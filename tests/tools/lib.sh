@@ -181,5 +181,6 @@ go_build() {
 			-o "$binary.tmp" "$package" || return
 		mv "$binary.tmp" "$binary" || return
 	done
-	chmod -R u+w "$gocache" && rm -rf "$gocache"
+	# Without dependencies it is small, and the module is one that we change ourselves.
+	[ ! -e "$tools/$name/go.sum" ] || rm -rf "$gocache"
 }

@@ -74,6 +74,7 @@ func (f *front) control() http.Handler {
 		f.tokens.life = time.Duration(order.Seconds) * time.Second
 	}))
 	mux.HandleFunc("POST /reset", f.resetAll)
+	mux.HandleFunc("GET /v2/", f.look)
 	return mux
 }
 
@@ -165,4 +166,37 @@ func (f *front) resetAll(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	f.requests.reset()
+}
+
+// look answers what is in a repository of the first account: no password, no
+// fault, not in the log of requests. The distribution must have it too.
+func (f *front) look(w http.ResponseWriter, r *http.Request) {
+	id := repoID{account: "123456789012", region: "us-east-2"}
+	if query := r.URL.Query(); query.Has("account") {
+		id.account = query.Get("account")
+	}
+	if query := r.URL.Query(); query.Has("region") {
+		id.region = query.Get("region")
+	}
+	m := registryPath.FindStringSubmatch(r.URL.Path)
+	if m == nil {
+		http.NotFound(w, r)
+		return
+	}
+	id.name = m[1]
+	switch m[2] {
+	case "tags":
+		f.giveTags(w, r, id)
+	case "manifests":
+		if i, ok := f.images.get(id, m[3]); ok {
+			answer, err := f.layers.manifest(r.Context(), http.MethodHead, id, i.digest, nil, "")
+			if err != nil || answer.status != http.StatusOK {
+				http.Error(w, "the distribution doesn't have "+i.digest, http.StatusBadGateway)
+				return
+			}
+		}
+		f.giveManifest(w, r, id, m[3])
+	default:
+		http.NotFound(w, r)
+	}
 }

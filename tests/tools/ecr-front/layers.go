@@ -116,6 +116,7 @@ func (l *layers) manifest(ctx context.Context, method string, id repoID, digest 
 	if mediaType != "" {
 		out.Header.Set("Content-Type", mediaType)
 	}
+	out.Header["Accept"] = manifestTypes
 	response, err := l.client.Do(out)
 	if err != nil {
 		return reply{}, err

@@ -48,6 +48,12 @@ func readManifest(data []byte, mediaType string, at time.Time) (image, error) {
 	return i, nil
 }
 
+// Every type that a manifest may have.
+var manifestTypes = []string{
+	"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json",
+	"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json",
+}
+
 // Docker's and OCI's names for the same things.
 var mediaTypePairs = [][2]string{
 	{"application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json"},

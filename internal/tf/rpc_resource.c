@@ -128,6 +128,16 @@ static bool need_config(struct tf_call *c, const void *config) {
     return false;
 }
 
+/* What was unknown when the configuration was validated, nobody else has looked at. Warnings have been given by then. */
+static bool check_again(struct tf_call *c, const struct tf_shape *shape, const struct tf_resource *r, const void *config) {
+    struct tf_diags found = {.arena = c->arena};
+    struct tf_req req = {.ctx = &c->ctx, .diags = &found};
+    tf_check_config(shape->table, config, true, &found);
+    if (r->validate && !tf_failed(&found)) r->validate(&req, &(struct tf_validate){.config = config});
+    if (tf_failed(&found)) c->diags = found;
+    return !tf_failed(&found);
+}
+
 static void plan(struct tf_call *c, const Tfplugin6__PlanResourceChange__Request *q, Tfplugin6__PlanResourceChange__Response *m) {
     const struct tf_shape *shape = NULL;
     const struct tf_resource *r = tf_find_resource(c, q->type_name, &shape);
@@ -141,7 +151,7 @@ static void plan(struct tf_call *c, const Tfplugin6__PlanResourceChange__Request
         plan_destroy(c, shape, r, prior, m);
         return;
     }
-    if (!need_config(c, config)) return;
+    if (!need_config(c, config) || !check_again(c, shape, r, config)) return;
     struct tf_plan p = {.config = config, .prior = prior, .planned = planned, .private = private_in(c, q->prior_private)};
     tf_put_fallbacks(c->arena, shape->table, config, planned);
     struct cty_value was = tf_encode(c->arena, shape, prior, false, NULL), will = tf_encode(c->arena, shape, planned, false, NULL);

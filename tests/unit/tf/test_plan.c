@@ -159,12 +159,32 @@ static void test_private_bytes(void **state) {
     assert_memory_equal(m->planned_private.data, "a\0\xff" "b", 4);
 }
 
+/* What was unknown when the configuration was validated is looked at by the plan. */
+static void test_late_values(void **state) {
+    (void) state;
+    static const struct {
+        const char *config, *diags;
+    } late[] = {
+        {"{\"name\":\"x\",\"tags\":[\"a b\"]}", "E tags[0]: The value of tags can't be used"},
+        {"{\"name\":\"x\",\"labels\":{\"a\":null}}", "E labels[a]: An element of labels is null"},
+        {"{\"name\":\"x\",\"amount\":-1}", "E amount: The value of amount can't be used"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(late); i++) {
+        HARNESS(h);
+        configure(&h);
+        Tfplugin6__PlanResourceChange__Response *m = plan(&h, NULL, late[i].config, NULL);
+        assert_string_equal(DIAGS(&h, m), late[i].diags);
+        assert_null(m->planned_state);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plans),
         cmocka_unit_test(test_plan_again),
         cmocka_unit_test(test_plan_fails),
         cmocka_unit_test(test_private_bytes),
+        cmocka_unit_test(test_late_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

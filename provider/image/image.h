@@ -59,6 +59,8 @@ struct image_place {
 int image_place_parse(struct tf_req *req, const char *repository, struct image_place *ret, struct err *err);
 /* Asks ECR: 1 if there is no such repository. Other registries are taken at their word. */
 int image_place_find(struct tf_req *req, struct image_place *place, struct err *err);
+/* Whether gpudev made a repository that image_place_find has found: the repository itself says so. */
+int image_place_ours(struct tf_req *req, const struct image_place *place, bool *ret, struct err *err);
 /* Finds or creates the repository. *ret_ours: gpudev made it (now or earlier), so that destroy may remove it. */
 int image_place_ensure(struct tf_req *req, struct image_place *place, long keep_last, bool *ret_ours, struct err *err);
 int image_place_keep_last(struct tf_req *req, const struct image_place *place, long keep_last, struct err *err);

@@ -20,12 +20,13 @@ enum { APPEAR_MS = 5000, APPEAR_STEP_MS = 250 }; /* ECR may not show at once wha
 
 /* One apply in work. */
 struct work {
-    struct tf_req *req;
-    struct ctx ctx; /* with the operation's timeout */
+    struct tf_req *req, limited; /* limited, with ctx for its own */
+    struct ctx ctx;              /* with the operation's timeout */
     struct image *image;
     struct image_place place;
     struct image_private private;
     struct oci_manifest manifest;
+    bool pushed; /* a new image is in the registry */
     struct builder *builder;
     struct progress *progress;
 };
@@ -103,6 +104,8 @@ static int build(struct work *w, const char *content_tag, struct err *err) {
     struct build_result result = {0};
     int r = builder_build(w->builder, &w->ctx, &request, &result, err);
     if (r < 0) return r;
+    w->pushed = true;
+    w->manifest.digest = result.digest;
     /* Verified by digest, not by tag: what was pushed is what the registry gives out. */
     for (int64_t waited = 0;; waited += APPEAR_STEP_MS) {
         r = oci_get(provider_oci(w->req->provider), &w->ctx, w->place.host, w->place.name, result.digest, &w->manifest, err);
@@ -208,22 +211,21 @@ static bool ensure_place(struct work *w) {
     return true;
 }
 
+static bool tags_content(const struct image *i) { return i->content_tag.state != TF_KNOWN || i->content_tag.v; }
+
 static bool make(struct work *w, const struct image *prior) {
     AUTO_ERR struct err err = {0};
-    bool content = w->image->content_tag.state != TF_KNOWN || w->image->content_tag.v;
-    const char *content_tag = content ? image_content_tag(w->ctx.arena, w->image->source_hash.v) : NULL;
+    const char *content_tag = tags_content(w->image) ? image_content_tag(w->ctx.arena, w->image->source_hash.v) : NULL;
     int r = adopt(w, prior, content_tag, &err);
     if (r == 1) {
         if (!open_builder(w)) return false;
         /* A push needs a name. Without content tags it is the first tag, which then moves before verification. */
         r = build(w, content_tag ? content_tag : w->image->tags.v[0].v, &err);
     }
-    if (r < 0) {
-        fail(w, NULL, "The image could not be built and pushed", &err);
-        return false;
-    }
-    if (content_tag) image_private_add(&w->private, content_tag);
-    return true;
+    if (content_tag && (r == 0 || w->pushed)) image_private_add(&w->private, content_tag);
+    if (r == 0) return true;
+    fail(w, NULL, w->pushed ? "The image was pushed, but could not be verified" : "The image could not be built and pushed", &err);
+    return false;
 }
 
 static bool tag_and_fill(struct work *w, const struct image *prior, bool all) {
@@ -238,9 +240,12 @@ static bool tag_and_fill(struct work *w, const struct image *prior, bool all) {
 }
 
 static void begin(struct work *w, struct tf_req *req, struct tf_apply *a, bool create) {
-    *w = (struct work){.req = req, .image = a->state, .ctx = ctx_with_timeout(req->ctx, timeout_of(a->planned, create))};
+    *w = (struct work){.limited = *req, .image = a->state, .ctx = ctx_with_timeout(req->ctx, timeout_of(a->planned, create))};
+    w->req = &w->limited;
+    w->req->ctx = &w->ctx;
     w->progress = provider_progress(req->provider, title(req->ctx->arena, w->image));
-    image_private_read(req->ctx->arena, a->private.in, &w->private);
+    /* In a replacement the create call comes with what is remembered of the object that goes. */
+    if (!create) image_private_read(req->ctx->arena, a->private.in, &w->private);
 }
 
 static void end(struct work *w, struct tf_apply *a) {
@@ -249,10 +254,24 @@ static void end(struct work *w, struct tf_apply *a) {
     progress_free(w->progress);
 }
 
-static bool parse_place(struct work *w) {
+static bool parse_place(struct work *w, const struct image *prior) {
     AUTO_ERR struct err err = {0};
-    if (image_place_parse(w->req, w->image->repository.v, &w->place, &err) == 0) return true;
+    if (image_place_parse(w->req, w->image->repository.v, &w->place, &err) == 0) {
+        if (prior && !w->place.registry_id) w->place.registry_id = tf_text(prior->registry_id);
+        return true;
+    }
     fail(w, "repository", "The repository can't be reached", &err);
+    return false;
+}
+
+/* A bare name is looked up with the credentials of today; those of another account would find another repository. */
+static bool same_repository(struct work *w, const struct image *planned) {
+    const char *url = image_place_url(w->ctx.arena, &w->place);
+    if (planned->repository_url.state != TF_KNOWN || str_eq(url, planned->repository_url.v)) return true;
+    tf_error(w->req->diags, "repository", "The repository is another one now",
+             "The image is in %s, but the provider's region and credentials lead to %s. Use those that the image was made with, or name the "
+             "repository by its URL.",
+             planned->repository_url.v, url);
     return false;
 }
 
@@ -272,14 +291,14 @@ static bool builder_or_image(struct work *w) {
 void image_create(struct tf_req *req, struct tf_apply *a) {
     struct work w;
     begin(&w, req, a, true);
-    if (settle_source(&w, a->planned) && parse_place(&w) && builder_or_image(&w) && ensure_place(&w) && make(&w, NULL)) {
-        if (!tag_and_fill(&w, NULL, true) && w.image->content_tag.state == TF_KNOWN && !w.image->content_tag.v) {
-            /* Nothing else would find the pushed image again. */
-            describe(&w);
-            fill(&w);
-            w.image->tags = (struct tf_strings){.state = TF_KNOWN};
-            a->keep = true;
-        }
+    bool ok = settle_source(&w, a->planned) && parse_place(&w, NULL) && builder_or_image(&w) && ensure_place(&w) && make(&w, NULL) &&
+              tag_and_fill(&w, NULL, true);
+    if (!ok && w.pushed && !tags_content(w.image)) {
+        /* Nothing else would find the pushed image again. */
+        describe(&w);
+        fill(&w);
+        w.image->tags.n = 1; /* the one that it was pushed under */
+        a->keep = true;
     }
     end(&w, a);
 }
@@ -315,17 +334,21 @@ void image_update(struct tf_req *req, struct tf_apply *a) {
     struct work w;
     begin(&w, req, a, false);
     bool builds = planned->digest.state == TF_UNKNOWN;
-    bool ok = settle_source(&w, planned) && parse_place(&w);
+    bool ok = settle_source(&w, planned) && parse_place(&w, prior);
     if (ok && builds)
-        ok = builder_or_image(&w) && ensure_place(&w) && make(&w, prior) && tag_and_fill(&w, prior, true);
+        ok = builder_or_image(&w) && ensure_place(&w) && same_repository(&w, planned) && make(&w, prior) && tag_and_fill(&w, prior, true);
     else if (ok) {
         AUTO_ERR struct err err = {0};
-        int r = image_place_find(req, &w.place, &err);
+        int r = image_place_find(w.req, &w.place, &err);
         if (r == 1) r = err_set(&err, ERR_NOT_FOUND, "the ECR repository %s isn't there any more", w.place.name);
         if (r < 0) fail(&w, "repository", "The repository can't be reached", &err);
-        ok = r == 0 && (tf_strings_equal(&planned->tags, &prior->tags) || retag(&w, prior));
+        ok = r == 0 && same_repository(&w, planned) && (tf_strings_equal(&planned->tags, &prior->tags) || retag(&w, prior));
     }
     if (ok) ok = update_keep_last(&w, prior);
     if (ok) drop_tags(&w, prior);
+    if (!ok && w.pushed) { /* the prior image stays, and destroy removes the new one's tag too */
+        *w.image = *prior;
+        a->keep = true;
+    }
     end(&w, a);
 }

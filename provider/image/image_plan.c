@@ -1,4 +1,6 @@
 /* What an apply would do: build, retag or nothing. */
+#include <string.h>
+
 #include "aws/ecr.h"
 #include "base/ctx.h"
 #include "base/err.h"
@@ -30,13 +32,25 @@ static void plan_source(struct tf_req *req, struct image *planned) {
     }
 }
 
+/* The digest that the tags will be on, as far as it is known before the build: the image's own, or that of an image with
+ * the same input. NULL: not known. */
+static const char *digest_to_be(struct tf_req *req, const struct image_place *place, const struct image *planned) {
+    struct ecr_image there = {0};
+    bool content = planned->content_tag.state == TF_KNOWN && planned->content_tag.v;
+    if (planned->digest.state == TF_KNOWN) return planned->digest.v;
+    if (!content || planned->source_hash.state != TF_KNOWN) return NULL;
+    const char *tag = image_content_tag(req->ctx->arena, planned->source_hash.v);
+    int r = ecr_describe_image(place->ecr, req->ctx, place->registry_id, place->name, NULL, tag, &there, NULL);
+    return r == 0 ? there.digest : NULL;
+}
+
 /* A tag of an immutable repository that is there already can't be put on another image. */
-static void check_tag(struct tf_req *req, const struct image_place *place, const char *tag, size_t index, bool builds) {
+static void check_tag(struct tf_req *req, const struct image_place *place, const char *tag, size_t index, const char *digest) {
     struct ecr_image there = {0};
     AUTO_ERR struct err err = {0};
     const char *path = arena_printf(req->ctx->arena, "tags[%zu]", index);
     int r = ecr_describe_image(place->ecr, req->ctx, place->registry_id, place->name, NULL, tag, &there, &err);
-    if (r == 0 && builds)
+    if (r == 0 && !str_eq(there.digest, digest))
         tf_error(req->diags, path, "The tag can't be moved",
                  "The ECR repository %s has immutable tags, and its tag \"%s\" is on %s already. Use a tag that is new with each build, or "
                  "make the repository's tags mutable.",
@@ -64,6 +78,7 @@ static void check_place(struct tf_req *req, const struct image *prior, struct im
         return;
     }
     if (!place.ecr) return;
+    if (!place.registry_id) place.registry_id = tf_text(planned->registry_id);
     int r = image_place_find(req, &place, &err);
     if (r == -ERR_DENIED || r == -ERR_UNAVAILABLE || r == -ERR_THROTTLED || r == -ERR_TIMEOUT) {
         tf_warning_from(req->diags, "repository", "The repository can't be looked at now; the apply will need it", &err);
@@ -71,9 +86,10 @@ static void check_place(struct tf_req *req, const struct image *prior, struct im
     }
     if (r < 0) tf_error_from(req->diags, "repository", "The repository can't be reached", &err);
     if (r != 0 || !place.immutable) return;
+    const char *digest = digest_to_be(req, &place, planned);
     for (size_t i = 0; i < planned->tags.n; i++) {
         const char *tag = tf_text(planned->tags.v[i]);
-        if (tag && (builds || !in_state(prior, tag))) check_tag(req, &place, tag, i, builds || !in_state(prior, tag));
+        if (tag && (builds || !in_state(prior, tag))) check_tag(req, &place, tag, i, digest);
     }
 }
 
@@ -87,12 +103,27 @@ static void check_builder(struct tf_req *req) {
 
 static bool differs(struct tf_string planned, struct tf_string prior) { return !tf_string_equal(planned, prior); }
 
+/* A name and its URL are the same repository: after an import by the one, the configuration may have the other. */
+static bool moves(struct tf_req *req, const struct image *prior, const struct image *planned) {
+    const char *url = tf_text(prior->repository_url), *name = tf_text(planned->repository);
+    if (!differs(planned->repository, prior->repository)) return false;
+    if (!url || !name || str_eq(name, url)) return !url || !name;
+    const char *slash = strchr(url, '/');
+    if (!slash || !str_eq(slash + 1, name)) return true;
+    AUTO_ERR struct err err = {0};
+    struct image_place place = {0};
+    int r = image_place_parse(req, name, &place, &err);
+    if (r == 0) r = image_place_find(req, &place, &err);
+    /* Where nobody can tell now, the apply compares again. */
+    return r == 1 || (r == 0 && !str_eq(image_place_url(req->ctx->arena, &place), url));
+}
+
 void image_plan(struct tf_req *req, struct tf_plan *p) {
     const struct image *prior = p->prior;
     struct image *planned = p->planned;
     plan_source(req, planned);
     if (tf_failed(req->diags)) return;
-    bool moved = prior && differs(planned->repository, prior->repository);
+    bool moved = prior && moves(req, prior, planned);
     if (moved && prior->repository.state == TF_KNOWN) p->replace[0] = "repository"; /* unless it was a null_resource before */
     bool builds = !prior || moved || differs(planned->source_hash, prior->source_hash) || prior->digest.state != TF_KNOWN;
     if (builds) unknown_result(planned);

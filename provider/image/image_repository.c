@@ -49,16 +49,17 @@ int image_place_find(struct tf_req *req, struct image_place *place, struct err *
     return r;
 }
 
-static int is_ours(struct tf_req *req, const struct image_place *place, bool *ret) {
+int image_place_ours(struct tf_req *req, const struct image_place *place, bool *ret, struct err *err) {
     const struct kv *tags = NULL;
     size_t n = 0;
-    AUTO_ERR struct err err = {0};
+    AUTO_ERR struct err own = {0};
     *ret = false;
+    int r = ecr_repository_tags(place->ecr, req->ctx, place->arn, &tags, &n, &own);
+    if (r == -ERR_CANCELLED) err_move(err, &own);
     /* Without the right to list tags the repository counts as somebody else's: it is left alone then. */
-    if (ecr_repository_tags(place->ecr, req->ctx, place->arn, &tags, &n, &err) < 0) {
-        log_debug(req->ctx, "the tags of %s can't be listed: %s", place->arn, err_text(&err));
-        return err.code == ERR_CANCELLED ? -ERR_CANCELLED : 0;
-    }
+    else if (r < 0)
+        log_debug(req->ctx, "the tags of %s can't be listed: %s", place->arn, err_text(&own));
+    if (r < 0) return r == -ERR_CANCELLED ? r : 0;
     for (size_t i = 0; i < n; i++)
         if (str_eq(tags[i].key, made_by.key) && str_eq(tags[i].value, made_by.value)) *ret = true;
     return 0;
@@ -79,18 +80,21 @@ int image_place_ensure(struct tf_req *req, struct image_place *place, long keep_
     if (!place->ecr) return 0;
     int r = image_place_find(req, place, err);
     if (r < 0) return r;
-    if (r == 0) return is_ours(req, place, ret_ours);
+    if (r == 0) return image_place_ours(req, place, ret_ours, err);
     struct ecr_repository made = {0};
     r = ecr_create_repository(place->ecr, req->ctx, place->name, &made_by, 1, &made, err);
     if (r < 0) return r;
     if (r == 1) { /* another resource of this apply was faster; the policy is its business */
         r = image_place_find(req, place, err);
         if (r == 1) return err_set(err, ERR_CONFLICT, "the ECR repository %s was created and deleted by somebody else meanwhile", place->name);
-        return r < 0 ? r : is_ours(req, place, ret_ours);
+        return r < 0 ? r : image_place_ours(req, place, ret_ours, err);
     }
     take(req->ctx->arena, place, &made);
     *ret_ours = true;
-    return image_place_keep_last(req, place, keep_last, err);
+    r = image_place_keep_last(req, place, keep_last, err);
+    /* One that exists is adopted as it is: without its policy it must not stay behind. */
+    if (r < 0) ecr_delete_repository(place->ecr, req->ctx, place->registry_id, place->name, false, NULL);
+    return r;
 }
 
 const char *image_place_url(struct arena *a, const struct image_place *place) { return arena_printf(a, "%s/%s", place->host, place->name); }

@@ -68,9 +68,13 @@ static bool check_paths(struct tf_req *req, const struct image *i, const char *d
         tf_error(req->diags, "context", "The build context can't be used", "\"%s\" is a file. The context is the folder that the Dockerfile copies from.", dir);
         return false;
     }
-    if (stat(dockerfile, &st) < 0) {
+    bool there = stat(dockerfile, &st) == 0;
+    int why = errno;
+    if (!there && str_eq(fs_base(dockerfile), "Dockerfile")) /* BuildKit takes the lower-case one instead */
+        there = stat(fs_join(req->ctx->arena, fs_dir(req->ctx->arena, dockerfile), "dockerfile"), &st) == 0;
+    if (!there) {
         tf_error(req->diags, "dockerfile", "The Dockerfile can't be read",
-                 "%s: %s. The path is relative to the context \"%s\".", dockerfile, strerror(errno), dir);
+                 "%s: %s. The path is relative to the context \"%s\".", dockerfile, strerror(why), dir);
         return false;
     }
     return true;

@@ -69,11 +69,15 @@ static bool drain_down(struct pump *p) {
     return !p->down.ended;
 }
 
+/* A side of which nothing is wanted is left out: its hang-up would end each poll at once until the other side moves. Only
+ * when the user's end is known to be closed for writing, its hang-up is what is waited for. */
 static bool wait_both(struct pump *p) {
     struct pollfd fds[2] = {
         {.fd = p->stream->sock, .events = (short) ((p->down.len ? 0 : POLLIN) | (p->up.len ? POLLOUT : 0))},
         {.fd = p->fd, .events = (short) ((p->up.len || p->up.ended ? 0 : POLLIN) | (p->down.len ? POLLOUT : 0))},
     };
+    if (!fds[0].events) fds[0].fd = -1;
+    if (!fds[1].events && p->up.len) fds[1].fd = -1;
     if (poll(fds, 2, -1) < 0) return errno == EINTR;
     return !(p->up.ended && !p->up.len && (fds[1].revents & (POLLHUP | POLLERR)));
 }

@@ -186,7 +186,7 @@ static void judge_blocking(struct judge *j, struct kube_seen *s) {
     const struct json *policy = json_at(j->v->object, "spec", "podManagementPolicy", NULL);
     bool ordered = j->v->w.kind == KUBE_STATEFUL_SET && !str_eq(json_str(policy), "Parallel") && j->v->status.seen;
     if (!ordered || s->pod->ready || s->pod->deleting) return;
-    for (size_t i = 0; i < s->pod->n_containers; i++) {
+    for (size_t i = 0; i < s->pod->n_containers && i + 1 < s->n_marks; i++) {
         const struct kube_container *c = &s->pod->containers[i];
         struct kube_sign sign;
         /* In a crash loop it runs now and then: that doesn't end the sign. */

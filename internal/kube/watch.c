@@ -18,6 +18,7 @@ enum {
     SILENCE_MS = 120000,   /* bookmarks come each minute or so; a dead connection is found by this */
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 5000,
+    LASTED_MS = 1000,
     PATIENCE_S = 120,
     PAGE = 500,
 };
@@ -31,6 +32,7 @@ struct stream {
     char *rv;        /* resume here; NULL: begin anew */
     bool initial;    /* the initial set is being sent */
     bool got_any;    /* the server has let us in */
+    bool got_line;   /* and said something */
     bool listing;    /* the server has no sendInitialEvents */
     int end;         /* why the stream is to end */
     int stop;        /* the callback's positive value */
@@ -81,6 +83,7 @@ static int on_bookmark(struct stream *s, const struct json *meta, struct err *er
 static int on_line(struct stream *s, const char *text, size_t len, struct err *err) {
     AUTO_JSON struct json *tree = json_parse(text, len, err);
     if (!tree) return err_wrap(err, "watch event");
+    s->got_line = true;
     const char *type = json_get_str(tree, "type");
     const struct json *object = json_get(tree, "object"), *meta = json_get(object, "metadata");
     if (str_eq(type, "ERROR")) return on_error(s, object, err);
@@ -141,7 +144,7 @@ static int stream_once(struct kube *k, struct ctx *ctx, struct stream *s, struct
     const char *fresh[] = {"watch", "1", "allowWatchBookmarks", "true", "timeoutSeconds", timeout, "sendInitialEvents", "true",
                            "resourceVersionMatch", "NotOlderThan", NULL, NULL};
     s->initial = !s->rv;
-    s->got_any = false;
+    s->got_any = s->got_line = false;
     s->end = END_RESUME;
     buf_reset(&s->line);
     int r = s->initial ? deliver(s, KUBE_RESET, NULL, err) : 0;
@@ -219,14 +222,17 @@ static int watch_loop(struct kube *k, struct ctx *ctx, struct stream *s, struct 
         AUTO_ARENA struct arena *arena = arena_new();
         AUTO_ERR struct err own = {0};
         struct ctx c = ctx_with_arena(ctx, arena);
-        int r = !s->rv && s->listing ? list_all(k, &c, s, &own) : stream_once(k, &c, s, &own);
+        int64_t began = ctx_now(ctx);
+        bool listed = !s->rv && s->listing;
+        int r = listed ? list_all(k, &c, s, &own) : stream_once(k, &c, s, &own);
         if (s->end == END_STOP) return s->stop;
         int over = ctx_check(ctx, err);
         if (over < 0) return over;
         if (r == -ERR_NOT_FOUND && s->end == END_EXPIRED) r = -ERR_UNAVAILABLE;
+        bool lasted = listed || (s->got_line && !s->initial) || ctx_now(ctx) - began >= LASTED_MS;
         if (s->got_any || !r) {
             was_in = true;
-            pause = PAUSE_MIN_MS;
+            if (lasted) pause = PAUSE_MIN_MS; /* else something between us and the server ends each stream at once */
             well_at = ctx_now(ctx);
         }
         if (s->initial || s->end == END_EXPIRED) mem_free(TAKE_PTR(s->rv)); /* cut inside the initial set: all of it again */
@@ -234,12 +240,12 @@ static int watch_loop(struct kube *k, struct ctx *ctx, struct stream *s, struct 
             s->listing = true;
             continue;
         }
-        if (!r) continue; /* the server's time limit */
-        if (is_final(r, was_in) || ctx_now(ctx) - well_at > patience) {
+        if (!r && lasted) continue; /* the server's time limit */
+        if (r && (is_final(r, was_in) || ctx_now(ctx) - well_at > patience)) {
             err_move(err, &own);
             return r;
         }
-        log_debug(ctx, "watch %s: %s; resumed in %lld ms", s->w->path, err_text(&own), (long long) pause);
+        log_debug(ctx, "watch %s: %s; resumed in %lld ms", s->w->path, r ? err_text(&own) : "ended at once", (long long) pause);
         if (own.retry_after) pause = (own.retry_after < 30 ? own.retry_after : 30) * 1000;
         over = ctx_sleep(ctx, pause, err);
         if (over < 0) return over;

@@ -2,6 +2,7 @@
 #include "docker/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,10 +70,14 @@ static int probe_socket(const struct docker_endpoint *e, struct err *err) {
     if (strlen(e->socket) >= sizeof addr.sun_path)
         return err_set(err, ERR_INVALID, "%s (from %s): the path is too long for a socket", e->text, e->source);
     memcpy(addr.sun_path, e->socket, strlen(e->socket) + 1);
-    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0) return err_errno(err, errno, "can't make a socket");
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     if (connect(fd, (struct sockaddr *) &addr, sizeof addr) == 0) return 0;
     int code = errno;
+    /* Somebody listens, but is slow to take the connection: the request that follows waits, and can be cancelled. */
+    if (code == EAGAIN || code == EINPROGRESS) return 0;
     err_errno(err, code, "can't reach the Docker engine at %s (from %s)", e->text, e->source);
     if (code == EACCES || code == EPERM)
         err_hint(err, "Your user may not use this socket. Add it to the socket's group (sudo usermod -aG docker $USER), "

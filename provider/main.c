@@ -53,7 +53,9 @@ static int serve(bool debug) {
     AUTO_ERR struct err err = {0};
     log_init();
     struct cancel *stop = cancel_new(NULL);
-    struct tf_server *server = tf_server_new(&provider_gpudev, stop);
+    /* StopProvider ends what the calls wait for; the calls themselves, and those that come after it, are still answered. */
+    struct cancel *work = cancel_new(stop);
+    struct tf_server *server = tf_server_new(&provider_gpudev, work);
     bool busy = false;
     int r = plugin_serve(
         &(struct plugin_options){
@@ -63,6 +65,7 @@ static int serve(bool debug) {
         fprintf(stderr, "terraform-provider-gpudev: %s\n%s%s", err_text(&err), err.hint ? err.hint : "", err.hint ? "\n" : "");
     if (!busy) {
         tf_server_free(server);
+        cancel_unref(work);
         cancel_unref(stop);
     }
     err_done(&err);

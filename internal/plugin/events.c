@@ -42,13 +42,16 @@ int plugin_events_open(bool debug, struct err *err) {
     /* Ctrl-C reaches the whole process group 2 ms before the host says what it wants of us: StopProvider. */
     handle(SIGINT, debug ? on_end : on_nothing);
     handle(SIGTERM, on_end);
-    handle(SIGHUP, on_end);
+    /* Under nohup the host outlives its terminal, and we with it. */
+    struct sigaction inherited;
+    if (sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) handle(SIGHUP, on_end);
     return 0;
 }
 
 void plugin_events_close(void) {
     handle(SIGTERM, SIG_DFL);
-    handle(SIGHUP, SIG_DFL);
+    struct sigaction now;
+    if (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == on_end) handle(SIGHUP, SIG_DFL);
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         fd_close(ends[i]);
         ends[i] = -1;

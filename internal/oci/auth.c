@@ -12,7 +12,7 @@
 #include "oci/client.h"
 #include "json/json.h"
 
-enum { TOKEN_DEFAULT_S = 60, TOKEN_MARGIN_S = 10 };
+enum { TOKEN_DEFAULT_S = 60, TOKEN_MARGIN_S = 10, TOKEN_MAX_S = 24 * 3600 };
 
 struct token {
     struct token *next;
@@ -173,6 +173,7 @@ static int take_token(struct oci *o, struct ctx *ctx, const char *host, const ch
     mem_wipe((char *) r->body, r->body_len);
     if (str_empty(text)) return err_set(err, ERR_PROTOCOL, "the token server of %s answers without a token", host);
     int64_t seconds = json_get_int(j, "expires_in", TOKEN_DEFAULT_S);
+    if (seconds < 0 || seconds > TOKEN_MAX_S) seconds = seconds < 0 ? 0 : TOKEN_MAX_S;
     *ret = secret_new(text, strlen(text));
     keep(o, host, scope, *ret, ctx_now(ctx) + (seconds - TOKEN_MARGIN_S) * 1000);
     return 0;
@@ -192,6 +193,7 @@ static int fetch(struct oci *o, struct ctx *ctx, const char *host, const char *r
         .headers = &header,
         .n_headers = login.secret ? 1 : 0,
         .max_body = 1 << 20,
+        .sensitive = true,
     };
     struct http_response reply = {0};
     r = o->http.send(o->http.self, ctx, &request, &reply, err);

@@ -19,6 +19,7 @@
 #include "buildkit/session.h"
 #include "buildkit/status.h"
 #include "docker/docker.h"
+#include "dockerfile/ignore.h"
 #include "oci/oci.h"
 #include "progress/progress.h"
 
@@ -233,10 +234,13 @@ static int build_image(struct job *j, struct err *err) {
     const struct build_request *req = j->req;
     struct arena *a = j->ctx->arena;
     const char *file = fs_base(req->dockerfile);
-    const char *const dockerfile_only[] = {file, arena_printf(a, "%s.dockerignore", file)};
+    /* Where a file named Dockerfile is missing, the frontend reads the third. */
+    const char *const dockerfile_only[] = {file, arena_printf(a, "%s.dockerignore", file), "dockerfile"};
+    struct ignore more = {0}; /* read as the lines of an ignore file, as the source hash reads them */
+    for (size_t i = 0; i < req->n_ignore; i++) ignore_add(a, &more, req->ignore[i]);
     const struct bk_source sources[] = {
-        {.name = "context", .dir = req->context, .ignore = req->ignore, .n_ignore = req->n_ignore},
-        {.name = "dockerfile", .dir = fs_dir(a, req->dockerfile), .only = dockerfile_only, .n_only = ARRAY_SIZE(dockerfile_only)},
+        {.name = "context", .dir = req->context, .ignore = more.patterns, .n_ignore = more.n},
+        {.name = "dockerfile", .dir = fs_dir(a, req->dockerfile), .only = dockerfile_only, .n_only = strcmp(file, "Dockerfile") ? 2 : 3},
     };
     const struct bk_status_sink sink = {.line = on_line, .output = on_output, .self = req->progress};
     j->kept = kept_open(j->ctx, &(struct kept_options){.builder = j->b->store,

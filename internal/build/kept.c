@@ -3,6 +3,7 @@
  * process that dies in between leaves none, and the next build takes a new name. */
 #include "build/kept.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +83,7 @@ static void take_path(char *path) {
     char *to = path;
     for (char *p = path; *p; p++) {
         unsigned c;
-        if (*p == '%' && sscanf(p + 1, "%2x", &c) == 1) {
+        if (*p == '%' && isxdigit((unsigned char) p[1]) && isxdigit((unsigned char) p[2]) && sscanf(p + 1, "%2x", &c) == 1) {
             *to++ = (char) c;
             p += 2;
         } else {

@@ -112,6 +112,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...) {
 void *arena_grow(struct arena *a, void *items, size_t count, size_t *cap, size_t size) {
     if (count < *cap) return items;
     size_t bigger = *cap ? *cap * 2 : 8;
+    if (bigger <= count) bigger = count + 1;
     void *p = arena_array(a, bigger, size);
     if (count) memcpy(p, items, count * size);
     *cap = bigger;

@@ -63,7 +63,10 @@ static struct step *find(struct bk_status *s, const char *digest, bool add) {
     return &s->steps[s->n++];
 }
 
-static int64_t time_ns(const Bk__Timestamp *t) { return t ? t->seconds * 1000000000 + t->nanos : 0; }
+static int64_t time_ns(const Bk__Timestamp *t) {
+    int64_t ns = 0;
+    return t && !__builtin_mul_overflow(t->seconds, (int64_t) 1000000000, &ns) && !__builtin_add_overflow(ns, t->nanos, &ns) ? ns : 0;
+}
 
 /* Steps of the Dockerfile are named "[stage 2/5] RUN …"; "[internal] …" and "exporting …" are the daemon's own. */
 static bool own_step(const struct step *st) { return st->name[0] == '[' && !str_starts(st->name, "[internal]"); }

@@ -32,6 +32,9 @@ static const char *check_repository(struct arena *a, const char *text) {
     if (slash) {
         char *first = arena_strndup(a, text, (size_t) (slash - text));
         if (strpbrk(first, ".:") || str_eq(first, "localhost")) name = slash + 1;
+        struct oci_ref ref;
+        if (name != text && oci_parse_ref(a, arena_printf(a, "%s/name", first), &ref, NULL) < 0)
+            return arena_printf(a, "\"%s\" is not the host of a registry: it needs HOST or HOST:PORT, without https:// and without a user.", first);
     }
     if (strchr(name, ':') || strchr(name, '@'))
         return arena_printf(a, "\"%s\" holds a tag or a digest. Name the repository alone and put tags into `tags`.", text);

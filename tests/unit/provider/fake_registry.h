@@ -173,8 +173,6 @@ int ecr_delete_tag(struct ecr *e, struct ctx *ctx, const char *registry_id, cons
 
 /* ---- the registry ---- */
 
-bool oci_valid_tag(const char *tag) { return *tag && *tag != '.' && *tag != '-' && !strpbrk(tag, "/: "); }
-
 int oci_head(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *reference, struct oci_manifest *ret,
              struct err *err) {
     (void) o, (void) host, (void) name;

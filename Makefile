@@ -63,6 +63,14 @@ $(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libgpudev.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
 
+# The fake provider of the unit tests as a real plugin, driven by the tofu and terraform that are there.
+$(OBJ)/tests/terraform-provider-probe: tests/tf/probe.c tests/tf/fake_provider.h $(OBJ)/libgpudev.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -o $@ tests/tf/probe.c $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS)
+test-protocol: $(OBJ)/tests/terraform-provider-probe
+	@GPUDEV_TEST_PROBE=$(CURDIR)/$< prove tests/tf/test_protocol
+.PHONY: test-protocol
+
 export CMOCKA_MESSAGE_OUTPUT = TAP
 # libgrpc and OpenSSL of Debian are not instrumented; what they keep until exit is named in tests/lsan.supp.
 export LSAN_OPTIONS = suppressions=tests/lsan.supp

@@ -78,7 +78,7 @@ unique=$(basename "$work" | tr 'A-Z.' 'a-z-' | sed 's/^gpudev-acc-//')-$RANDOM
 export HOME=$work/home XDG_CACHE_HOME=$work/home/.cache XDG_STATE_HOME=$work/home/.state
 export TF_CLI_CONFIG_FILE=$work/tofurc TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_DIR=
 export ASAN_OPTIONS="log_path=$work/asan:detect_leaks=1:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="log_path=$work/asan:print_stacktrace=1:halt_on_error=1"
-export LSAN_OPTIONS="suppressions=$root/tests/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions=$root/tests/lsan-plugin.supp:print_suppressions=0"
 export NO_COLOR=1
 mkdir -p "$HOME" "$work/bin" "$work/tf"
 ln -s "$GPUDEV_TEST_PROVIDER" "$work/bin/terraform-provider-gpudev"

@@ -267,12 +267,20 @@ static const struct tf_data_source fake_data = {
 
 struct fake_config {
     struct tf_string region;
-    struct tf_object cluster; /* struct fake_one */
+    struct tf_object cluster; /* struct fake_secret */
 };
+#define AT(field) offsetof(struct fake_secret, field)
+static const struct tf_attr fake_cluster_attrs[] = {
+    {"env", TF_STRING, TF_OPTIONAL, AT(env), "Variable."},
+    {"value", TF_STRING, TF_OPTIONAL | TF_SENSITIVE, AT(value), "Value."},
+    {0},
+};
+#undef AT
+static const struct tf_table fake_cluster_table = {fake_cluster_attrs, sizeof(struct fake_secret), "env value"};
 #define AT(field) offsetof(struct fake_config, field)
 static const struct tf_attr fake_config_attrs[] = {
     {"region", TF_STRING, TF_OPTIONAL, AT(region), "Region.", .check = fake_check_tag},
-    {"cluster", TF_OBJECT, TF_OPTIONAL, AT(cluster), "Cluster.", .nested = &fake_secret_table},
+    {"cluster", TF_OBJECT, TF_OPTIONAL, AT(cluster), "Cluster.", .nested = &fake_cluster_table},
     {0},
 };
 #undef AT

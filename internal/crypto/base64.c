@@ -7,9 +7,10 @@
 static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url_safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static char *encode(struct arena *a, const void *p, size_t len, const char *alphabet, bool pad) {
+/* out has room for len / 3 * 4 + 5 bytes. */
+static void encode_to(const void *p, size_t len, const char *alphabet, bool pad, char *out) {
     const unsigned char *s = p;
-    char *text = arena_array(a, len / 3 + 2, 4), *o = text;
+    char *o = out;
     while (len >= 3) {
         *o++ = alphabet[s[0] >> 2];
         *o++ = alphabet[(s[0] & 3) << 4 | s[1] >> 4];
@@ -26,7 +27,18 @@ static char *encode(struct arena *a, const void *p, size_t len, const char *alph
         for (; pad && len < 3; len++) *o++ = '=';
     }
     *o = 0;
+}
+
+static char *encode(struct arena *a, const void *p, size_t len, const char *alphabet, bool pad) {
+    char *text = arena_array(a, len / 3 + 2, 4);
+    encode_to(p, len, alphabet, pad, text);
     return text;
+}
+
+struct secret *base64_encode_secret(const void *p, size_t len) {
+    char *text = mem_array(len / 3 + 2, 4);
+    encode_to(p, len, standard, true, text);
+    return secret_take(text);
 }
 
 char *base64_encode(struct arena *a, const void *p, size_t len) { return encode(a, p, len, standard, true); }

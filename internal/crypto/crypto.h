@@ -23,6 +23,8 @@ void sha256_hex(const void *p, size_t len, char out[SHA256_HEX]);
 char *sha256_digest(struct arena *a, const void *p, size_t len); /* "sha256:<hex>" */
 void sha1_hex(const void *p, size_t len, char out[41]);
 
+void sha512_hex(const void *p, size_t len, char out[129]);
+
 void hmac_sha256(const void *key, size_t key_len, const void *p, size_t len, unsigned char out[SHA256_LEN]);
 
 void hex_encode(const void *p, size_t len, char *out); /* lower case; 2 * len + 1 bytes */
@@ -33,6 +35,8 @@ char *base64url_encode(struct arena *a, const void *p, size_t len, bool pad); /*
 /* Standard or URL alphabet, padding optional, white space skipped; NULL if malformed. NUL-terminated. */
 char *base64_decode(struct arena *a, const char *s, size_t len, size_t *ret_len);
 struct secret *base64_decode_secret(const char *s, size_t len); /* NULL if malformed; no copy is left behind */
+
+struct secret *base64_encode_secret(const void *p, size_t len); /* padded; no copy is left behind */
 
 void random_bytes(void *p, size_t len);
 char *random_hex(struct arena *a, size_t bytes);

@@ -74,6 +74,12 @@ void sha1_hex(const void *p, size_t len, char out[41]) {
     hex_encode(digest, sizeof digest, out);
 }
 
+void sha512_hex(const void *p, size_t len, char out[129]) {
+    unsigned char digest[64];
+    must(EVP_Digest(p, len, digest, NULL, EVP_sha512(), NULL));
+    hex_encode(digest, sizeof digest, out);
+}
+
 void hmac_sha256(const void *key, size_t key_len, const void *p, size_t len, unsigned char out[SHA256_LEN]) {
     /* A NULL key means "the key of the last call" to OpenSSL. */
     must(HMAC(EVP_sha256(), key_len ? key : "", (int) key_len, p, len, out, NULL) != NULL);

@@ -13,7 +13,7 @@ struct secret;
 /* Registries (OCI Distribution Specification 1.1): manifests by tag and digest. Thread-safe. Plain http is spoken to
  * loopback hosts only. Results are in ctx->arena. */
 
-struct oci_ref {                            /* host[:port]/name[:tag][@digest] */
+struct oci_ref { /* host[:port]/name[:tag][@digest] */
     const char *host, *name, *tag, *digest; /* NULL where absent */
 };
 /* A name without a host (no "." or ":" and not "localhost" in the first part) fails with ERR_INVALID. */
@@ -49,8 +49,17 @@ int oci_get(struct oci *o, struct ctx *ctx, const char *host, const char *name, 
  * another one ERR_CONFLICT naming both. */
 int oci_put(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *reference, const struct oci_manifest *m,
             struct err *err);
-int oci_delete(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *reference,
-               struct err *err); /* 1: not there */
+int oci_delete(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *reference, struct err *err); /* 1: not there */
 /* Bytes that the image takes in the registry: config and layers of a manifest, of an index all its manifests. */
 int oci_size(struct oci *o, struct ctx *ctx, const char *host, const char *name, const struct oci_manifest *m, uint64_t *ret,
+             struct err *err);
+
+/* The layers and the config of an image, for those who push by themselves. */
+int oci_blob_head(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *digest, struct err *err); /* 1: not there */
+/* In one piece; the digest is of data. */
+int oci_blob_put(struct oci *o, struct ctx *ctx, const char *host, const char *name, const void *data, size_t len, const char *digest,
+                 struct err *err);
+
+/* All tags. 1: no such repository. */
+int oci_tags(struct oci *o, struct ctx *ctx, const char *host, const char *name, const char *const **ret, size_t *ret_n,
              struct err *err);

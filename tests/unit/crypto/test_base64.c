@@ -55,6 +55,8 @@ static void test_secret(void **state) {
     AUTO_SECRET struct secret *s = base64_decode_secret("QVdTOnBhc3M=", 12);
     assert_string_equal(secret_bytes(s), "AWS:pass");
     assert_int_equal(secret_len(s), 8);
+    AUTO_SECRET struct secret *back = base64_encode_secret("AWS:pass", 8);
+    assert_string_equal(secret_bytes(back), "QVdTOnBhc3M=");
 }
 
 int main(void) {

@@ -38,11 +38,14 @@ static void test_sha256(void **state) {
     assert_string_equal(sha256_digest(a, "abc", 3), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-static void test_sha1(void **state) {
+static void test_sha1_and_sha512(void **state) {
     (void) state;
     char hex[41];
     sha1_hex("abc", 3, hex);
     assert_string_equal(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    char wide[129];
+    sha512_hex("abc", 3, wide);
+    assert_true(strncmp(wide, "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a", 64) == 0);
 }
 
 static void check_hmac(const char *key, size_t key_len, const char *text, const char *want) {
@@ -93,7 +96,7 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_sha256), cmocka_unit_test(test_sha1),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_sha256), cmocka_unit_test(test_sha1_and_sha512),
         cmocka_unit_test(test_hmac),    cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,16 +134,23 @@ for r in json.load(sys.stdin)["values"]["root_module"]["resources"]:
 
 # --- asking the registry and the cluster --------------------------------------------
 
-# digest REPOSITORY TAG: what the data plane says, asked behind the front.
+accept='application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json'
+# registry CURL-ARGUMENT…: as somebody else would ask, with credentials of the registry.
+registry() {
+	[ -s "$work/password" ] || "$root/tests/acc/aws" ecr get-login-password --region $region >"$work/password"
+	curl -fsS -u "AWS:$(cat "$work/password")" -H "Accept: $accept" "$@"
+}
+# digest REPOSITORY TAG: what the registry says.
 digest() {
 	local said
-	said=$(curl -fsS -o /dev/null -D - -H 'Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json' \
-		-I "$GPUDEV_TEST_ECR_DATA/v2/$account/$region/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}')
+	said=$(registry -I "https://$ecr_host/v2/$1/manifests/$2" | tr -d '\r' | awk -F': ' 'tolower($1) == "docker-content-digest" {print $2}')
 	[ -n "$said" ] && echo "$said"
 }
 
-running_images() { # DEPLOYMENT: the images that its ready pods run, one a line
-	kubectl -n "$unique" get pods -l "app=$1" -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.status.containerStatuses[0].imageID}{"\n"}{end}' | sort -u
+# The digests that the ready pods of a deployment run, one a line. The repository is the node's choice where several
+# have the same image.
+running_digests() { # DEPLOYMENT
+	kubectl -n "$unique" get pods -l "app=$1" -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.status.containerStatuses[0].imageID}{"\n"}{end}' | sed 's/.*@//' | sort -u
 }
 
 # requests OP: how many of these the front of the local ECR has seen for this test's repositories.
@@ -151,15 +158,12 @@ requests() { curl -fsS "$GPUDEV_TEST_ECR_CONTROL/requests?op=^$1\$&path=$unique"
 # fault JSON-MEMBERS: what the front does with requests to come for this test's repositories alone.
 fault() { curl -fsS -d "{\"path\": \"$unique\", $1}" "$GPUDEV_TEST_ECR_CONTROL/faults" >/dev/null; }
 
-accept='application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json'
-# As somebody else would: through the front, with credentials of the registry.
-registry_password() { "$root/tests/acc/aws" ecr get-login-password --region $region; }
 # move_tag REPOSITORY TAG DIGEST
 move_tag() {
 	local type
-	curl -fsS -D "$work/h" -o "$work/m" -u "AWS:$(registry_password)" -H "Accept: $accept" "https://$ecr_host/v2/$1/manifests/$3" &&
+	registry -D "$work/h" -o "$work/m" "https://$ecr_host/v2/$1/manifests/$3" &&
 		type=$(tr -d '\r' <"$work/h" | awk -F': ' 'tolower($1) == "content-type" {print $2}') &&
-		curl -fsS -u "AWS:$(registry_password)" -X PUT -H "Content-Type: $type" --data-binary "@$work/m" "https://$ecr_host/v2/$1/manifests/$2"
+		registry -X PUT -H "Content-Type: $type" --data-binary "@$work/m" "https://$ecr_host/v2/$1/manifests/$2"
 }
 # remove_tag REPOSITORY TAG
 remove_tag() { "$root/tests/acc/aws" ecr batch-delete-image --region $region --repository-name "$1" --image-ids "imageTag=$2"; }

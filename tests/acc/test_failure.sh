@@ -54,7 +54,7 @@ ok "the image itself is kept" test "$(state gpudev_image.api_service digest)" !=
 ok "the failed rollout is planned again" no plan -detailed-exitcode
 cp "$work/Dockerfile" "$tf/api-service/Dockerfile"
 ok "the mended one applies" apply
-is "the pods run the good digest" "$(running_images api-service)" "$ecr_host/$unique-api@$api"
+is "the pods run the good digest" "$(running_digests api-service)" "$api"
 
 # A container that ends again and again.
 sed -i 's#^CMD.*#CMD ["/bin/sh", "-c", "echo no database at db:5432; exit 3"]#' "$tf/api-service/Dockerfile"

@@ -78,6 +78,6 @@ ok "the unfinished rollout is planned again" no plan -detailed-exitcode
 kubectl -n "$unique" patch deployment api-service --type=json -p '[{"op":"remove","path":"/spec/template/spec/containers/0/readinessProbe"}]' >/dev/null
 ok "and the next apply finishes it" apply
 ok "then nothing is left to do" plan -detailed-exitcode
-is "the pods run what the state says" "$(running_images api-service)" "$(state gpudev_image.api_service image)"
+is "the pods run what the state says" "$(running_digests api-service)" "$(state gpudev_image.api_service digest)"
 
 finish

@@ -13,8 +13,8 @@ is "the registry has the api's digest under latest" "$(digest "$unique-api" late
 is "the registry has the worker's digest under latest" "$(digest "$unique-worker" latest)" "$worker"
 is "image is repository@digest" "$(state gpudev_image.api_service image)" "$ecr_host/$unique-api@$api"
 is "uri has the first tag" "$(state gpudev_image.api_service uri)" "$ecr_host/$unique-api:latest"
-is "the api's pods run the digest" "$(running_images api-service)" "$ecr_host/$unique-api@$api"
-is "the worker's pods run the digest" "$(running_images reservation-processor-service)" "$ecr_host/$unique-worker@$worker"
+is "the api's pods run the digest" "$(running_digests api-service)" "$api"
+is "the worker's pods run the digest" "$(running_digests reservation-processor-service)" "$worker"
 
 ok "the second apply succeeds" apply
 ok "it changes nothing" unchanged
@@ -26,7 +26,7 @@ ok "its image and rollout alone change" says "0 added, 2 changed, 0 destroyed"
 is "the other image stays" "$(state gpudev_image.reservation_processor_service digest)" "$worker"
 ok "the edited image is another" test "$(state gpudev_image.api_service digest)" != "$api"
 api=$(state gpudev_image.api_service digest)
-is "the api's pods run the new digest" "$(running_images api-service)" "$ecr_host/$unique-api@$api"
+is "the api's pods run the new digest" "$(running_digests api-service)" "$api"
 
 echo 2.0 >"$tf/shared/version"
 ok "an edit of shared/ applies" apply

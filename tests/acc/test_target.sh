@@ -11,7 +11,7 @@ ok "the other repository isn't there" no digest "$unique-worker" latest
 ok "one rollout by -target brings what it needs" apply -target=gpudev_rollout.api_service
 ok "and that is all" says "1 added, 0 changed, 0 destroyed"
 api=$(state gpudev_image.api_service digest)
-is "the pods run the digest" "$(running_images api-service)" "$ecr_host/$unique-api@$api"
+is "the pods run the digest" "$(running_digests api-service)" "$api"
 ok "the rest by a plain apply" apply
 ok "is the other service" says "2 added, 0 changed, 0 destroyed"
 ok "then nothing is left to do" plan -detailed-exitcode

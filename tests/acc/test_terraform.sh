@@ -16,7 +16,7 @@ workloads
 ok "apply under Terraform $version" apply
 ok "creates images and rollouts" says "4 added, 0 changed, 0 destroyed"
 api=$(state gpudev_image.api_service digest)
-is "the pods run the digest" "$(running_images api-service)" "$ecr_host/$unique-api@$api"
+is "the pods run the digest" "$(running_digests api-service)" "$api"
 ok "a second plan is empty" plan -detailed-exitcode
 echo "# edited" >>"$tf/api-service/main.sh"
 ok "an edit applies" apply

@@ -66,7 +66,7 @@ class Image:
         arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
         config = json.dumps({
             "architecture": arch, "os": "linux", "created": "2000-01-01T00:00:00Z",
-            "config": {"Env": ["PATH=/bin:/usr/bin"], "Cmd": ["/bin/sh"]},
+            "config": {"Env": ["PATH=/bin:/usr/bin"], "Cmd": ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"]},
             "rootfs": {"type": "layers", "diff_ids": [digest(tar)]},
             "history": [{"created": "2000-01-01T00:00:00Z", "created_by": "tests/env/base-images"}],
         }).encode()

@@ -150,7 +150,8 @@ digest() {
 # The digests that the ready pods of a deployment run, one a line. The repository is the node's choice where several
 # have the same image.
 running_digests() { # DEPLOYMENT
-	kubectl -n "$unique" get pods -l "app=$1" -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.status.containerStatuses[0].imageID}{"\n"}{end}' | sed 's/.*@//' | sort -u
+	kubectl -n "$unique" get pods -l "app=$1" -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.metadata.deletionTimestamp}{" "}{.status.containerStatuses[0].imageID}{"\n"}{end}' |
+		awk 'NF == 1 {print $1}' | sed 's/.*@//' | sort -u
 }
 
 # requests OP: how many of these the front of the local ECR has seen for this test's repositories.

@@ -85,6 +85,8 @@ $1
 saved=$provider
 with_provider ''
 image ''
+files=$(env | grep -E '^AWS_(CONFIG|SHARED_CREDENTIALS)_FILE=')
+export AWS_CONFIG_FILE=/nonexistent AWS_SHARED_CREDENTIALS_FILE=/nonexistent
 unset AWS_REGION AWS_DEFAULT_REGION
 refused plan "no region" "region" "AWS_REGION"
 with_provider 'region = "us east"'
@@ -99,9 +101,22 @@ image ''
 keys=$(env | grep -E '^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)=')
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 refused plan "no credentials" "credentials" "AWS_ACCESS_KEY_ID"
-export AWS_ACCESS_KEY_ID=AKIAWRONGWRONGWRONG1 AWS_SECRET_ACCESS_KEY=wrong
-refused plan "wrong credentials" "credentials"
-ok "the secret isn't shown" no grep -q 'wrong"' "$work/out"
+while IFS= read -r line; do export "${line?}"; done <<<"$files"
+export AWS_ACCESS_KEY_ID=AKIAWRONGWRONGWRONG1 AWS_SECRET_ACCESS_KEY=not-the-secret
+refused plan "wrong credentials" "AKIAWRONGWRONGWRONG1 (from the environment) is not accepted" "secret key"
+ok "the secret isn't shown" no grep -q 'not-the-secret' "$work/out"
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+with_provider "region = \"$region\"
+  profile = \"expired\""
+image ''
+refused plan "an expired token" "expired"
+with_provider "region = \"$region\"
+  profile = \"denied\""
+image ''
+ok "a user without rights: the plan warns" plan
+ok "with the action" says "ecr:DescribeRepositories"
+refused apply "a user without rights" "ecr:"
+provider=$saved
 while IFS= read -r line; do export "${line?}"; done <<<"$keys"
 
 # --- plan and apply: the builder ---------------------------------------------------------

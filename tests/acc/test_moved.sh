@@ -24,7 +24,7 @@ cat >>"$tf/main.tf" <<-EOF
 	}
 EOF
 ok "the move is planned" plan
-ok "in place" says "has moved to gpudev_image.api_service"
+ok "in place" says "(moved from terraform_data.api)"
 ok "it applies" apply
 ok "without a destroy" says "1 added, 1 changed, 0 destroyed"
 is "the image is built" "$(digest "$unique-api" latest)" "$(state gpudev_image.api_service digest)"

@@ -81,7 +81,19 @@ static int chunk_match(const char *p, size_t len, const char *s, const char **re
     return !failed;
 }
 
-int go_match(const char *pattern, const char *name) {
+/* The rest of a pattern after a mismatch: -1 if it is malformed. */
+static int check_rest(const char *pattern) {
+    while (*pattern) {
+        const char *rest;
+        while (*pattern == '*') pattern++;
+        size_t len = chunk_length(pattern);
+        if (chunk_match(pattern, len, "", &rest) < 0) return -1;
+        pattern += len;
+    }
+    return 0;
+}
+
+static int match(const char *pattern, const char *name, bool strict) {
     while (*pattern) {
         bool star = *pattern == '*';
         while (*pattern == '*') pattern++;
@@ -97,8 +109,11 @@ int go_match(const char *pattern, const char *name) {
             if (r < 0) return -1;
             found = r && (!*rest || *pattern);
         }
-        if (!found) return 0;
+        if (!found) return strict ? check_rest(pattern) : 0;
         name = rest;
     }
     return !*name;
 }
+
+int go_match(const char *pattern, const char *name) { return match(pattern, name, false); }
+int go_path_match(const char *pattern, const char *name) { return match(pattern, name, true); }

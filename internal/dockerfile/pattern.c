@@ -156,6 +156,12 @@ static int pattern_match(const struct pattern *p, const char *path, size_t len) 
 
 static bool bit(const uint64_t *bits, size_t i) { return bits[i / 64] >> (i % 64) & 1; }
 
+static bool hits_above(const struct pattern *p, const char *path, size_t len) {
+    for (size_t i = 1; i < len; i++)
+        if (path[i] == '/' && pattern_match(p, path, i) > 0) return true;
+    return false;
+}
+
 int patterns_step(const struct patterns *ps, const char *path, const uint64_t *parent, uint64_t *hits, size_t *ret_bad,
                   struct err *err) {
     size_t len = strlen(path);
@@ -163,7 +169,10 @@ int patterns_step(const struct patterns *ps, const char *path, const uint64_t *p
     for (size_t i = 0; i < ps->n; i++) {
         const struct pattern *p = &ps->v[i];
         int hit = parent && bit(parent, i);
-        if (!hit && p->exception == matched) hit = pattern_match(p, path, len);
+        if (!hit && p->exception == matched) {
+            hit = pattern_match(p, path, len);
+            if (!hit && !parent) hit = hits_above(p, path, len);
+        }
         if (hit < 0) {
             if (ret_bad) *ret_bad = i;
             return err_set(err, ERR_INVALID, "syntax error in the pattern \"%s%s\"", p->exception ? "!" : "", p->text);
@@ -175,18 +184,12 @@ int patterns_step(const struct patterns *ps, const char *path, const uint64_t *p
     return matched;
 }
 
-static bool hits_at_or_above(const struct pattern *p, const char *path, size_t len) {
-    if (pattern_match(p, path, len) > 0) return true;
-    for (size_t i = 1; i < len; i++)
-        if (path[i] == '/' && pattern_match(p, path, i) > 0) return true;
-    return false;
-}
-
 bool patterns_match_or_parent(const struct patterns *ps, const char *path) {
     size_t len = strlen(path);
     bool matched = false;
     for (size_t i = 0; i < ps->n; i++)
-        if (ps->v[i].exception == matched && hits_at_or_above(&ps->v[i], path, len)) matched = !ps->v[i].exception;
+        if (ps->v[i].exception == matched && (pattern_match(&ps->v[i], path, len) > 0 || hits_above(&ps->v[i], path, len)))
+            matched = !ps->v[i].exception;
     return matched;
 }
 

@@ -23,8 +23,9 @@ const char *pattern_text(const struct patterns *p, size_t i); /* cleaned, withou
 /* Which patterns hit a path or a folder above it: a bit each, PATTERN_WORDS(n) words. */
 #define PATTERN_WORDS(n) (((n) + 63) / 64)
 
-/* One step of the walk: 1 when the list matches path, else 0; hits is set from the parent's (NULL at the root) and may
- * be the same memory. Negative, with the index in *ret_bad, when a pattern turns out to be malformed. */
+/* One step of the walk: 1 when the list matches path, else 0; hits is set from the parent's and may be the same memory.
+ * Where the parent's are not known (NULL; at the root there are none) its path and those above it are tried too. Negative, with the
+ * index in *ret_bad, when a pattern turns out to be malformed. */
 int patterns_step(const struct patterns *p, const char *path, const uint64_t *parent, uint64_t *hits, size_t *ret_bad,
                   struct err *err);
 

@@ -25,13 +25,17 @@ struct context_input {
     size_t n_platforms;
     const char *const *ignore; /* patterns on top of the ignore file */
     size_t n_ignore;
+    const char *builder_platform; /* "linux/amd64"; NULL: not known, and what depends on it widens */
+    bool hash_only;               /* files are left out of the result: less memory */
+    bool no_index;                /* nothing is kept in the user's cache folder, everything is read */
 };
 
 struct context_file {
-    const char *path; /* relative to the context, clean, "/"-separated */
-    const char *type; /* "file", "dir", "symlink", "fifo", "char", "block" */
-    uint32_t mode;    /* 07777 */
-    uint64_t size;    /* files only */
+    const char *path;            /* relative to the context, clean, "/"-separated */
+    const char *type;            /* "file", "dir", "symlink", "fifo", "char", "block" */
+    uint32_t mode;               /* 07777 */
+    uint64_t size;               /* files only */
+    const unsigned char *digest; /* 32 bytes over all that counts of it: see entry.h */
 };
 
 struct context_root {   /* one thing that reads the context */

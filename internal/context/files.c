@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "dockerfile/pattern.h"
 
 enum { DOCKERFILE_MAX = 16 << 20, IGNORE_MAX = 16 << 20 };
 
@@ -67,4 +68,23 @@ int ignore_load(struct arena *a, const struct context_input *in, bool gateway, s
     for (size_t i = 0; i < in->n_ignore; i++) ignore_add(a, &ignore, in->ignore[i]);
     *ret = ignore;
     return 0;
+}
+
+int ignore_load_root(struct arena *a, const struct context_input *in, struct ignore *ret, struct err *err) {
+    char *data;
+    size_t len;
+    const char *path = fs_join(a, in->dir, ".dockerignore");
+    *ret = (struct ignore){0};
+    int r = load(a, path, IGNORE_MAX, &data, &len, err);
+    if (!r) r = ignore_parse(a, path, data, len, ret, err);
+    return r < 0 ? r : 0;
+}
+
+int ignore_check(const struct ignore *ignore, struct err *err) {
+    AUTO_ARENA struct arena *a = arena_new();
+    struct patterns *compiled;
+    size_t bad = 0;
+    int r = patterns_compile(a, ignore->patterns, ignore->n, &compiled, &bad, err);
+    if (r < 0) err_at(err, ignore->lines[bad] ? ignore->file : "ignore", ignore->lines[bad]);
+    return r;
 }

@@ -22,3 +22,7 @@ int dockerfile_load(struct arena *a, const struct context_input *in, struct dock
 /* <Dockerfile>.dockerignore beside the Dockerfile, else .dockerignore in the context, then the patterns on top. An empty
  * specific file counts unless a frontend from an image (`gateway`) reads it. */
 int ignore_load(struct arena *a, const struct context_input *in, bool gateway, struct ignore *ret, struct err *err);
+/* .dockerignore in the context alone: of a named context. */
+int ignore_load_root(struct arena *a, const struct context_input *in, struct ignore *ret, struct err *err);
+/* Patterns that are malformed on sight, with file and line. */
+int ignore_check(const struct ignore *ignore, struct err *err);

@@ -48,6 +48,7 @@ int filter_init(struct arena *a, int root_fd, const struct context_filter *from,
     }
     if (ret->include) ret->words_in = (int) PATTERN_WORDS(patterns_count(ret->include));
     if (ret->exclude) ret->words_ex = (int) PATTERN_WORDS(patterns_count(ret->exclude));
+    ret->exceptions = (ret->include && patterns_exceptions(ret->include)) || (ret->exclude && patterns_exceptions(ret->exclude));
     return 0;
 }
 
@@ -76,6 +77,7 @@ int filter_step(const struct filter *f, const char *path, bool is_dir, const str
 }
 
 bool filter_opens(const struct filter *f, const char *path) {
+    if (!f->exceptions) return true;
     return (!f->include || patterns_match_or_parent(f->include, path)) &&
            (!f->exclude || !patterns_match_or_parent(f->exclude, path));
 }

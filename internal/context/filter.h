@@ -13,6 +13,7 @@ struct filter {
     struct patterns *include, *exclude; /* NULL: no such rule */
     const char *const *exclude_list;    /* as given, for messages */
     int words_in, words_ex;             /* of the bits below */
+    bool exceptions;                    /* "!" somewhere: only then filter_opens can say no */
 };
 
 /* Hits of a folder and those above it. A folder without parents has NULL for both. */

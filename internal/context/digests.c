@@ -15,7 +15,7 @@
 #include "context/follow.h"
 #include "context/index.h"
 #include "context/pool.h"
-#include "context/tree.h"
+#include "context/snapshot.h"
 
 enum { CHUNK = 128 * 1024, TRIES = 3 };
 
@@ -25,20 +25,20 @@ struct worker {
 };
 
 struct filler {
-    struct tree *t;
+    struct snap *t;
     struct worker *workers;
 };
 
 /* Files next to each other are one item: less to hand over, and their folder is opened once. */
 struct batch {
-    struct tree_node *dir;
+    struct snap_node *dir;
     size_t first, end;
 };
 
 static int64_t ns(struct timespec ts) { return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec; }
 
 /* Whether a file is still what the tree knows; if not, the tree learns. */
-static bool unchanged(struct tree_node *n, const struct stat *st) {
+static bool unchanged(struct snap_node *n, const struct stat *st) {
     bool same = n->size == (uint64_t) st->st_size && n->mtime_ns == ns(st->st_mtim) && n->ctime_ns == ns(st->st_ctim) &&
                 n->mode == st->st_mode && n->ino == st->st_ino;
     n->size = (uint64_t) st->st_size;
@@ -66,7 +66,7 @@ static int add_bytes(struct filler *f, struct worker *w, int fd, uint64_t size, 
 }
 
 /* One attempt at a regular file: 1 when it changed meanwhile. */
-static int try_file(struct filler *f, struct worker *w, int dir_fd, struct tree_node *n, struct entry_head *head, struct err *err) {
+static int try_file(struct filler *f, struct worker *w, int dir_fd, struct snap_node *n, struct entry_head *head, struct err *err) {
     AUTO_CLOSE int fd = openat(dir_fd, n->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return err_errno(err, errno, "cannot open it");
     struct stat st;
@@ -82,7 +82,7 @@ static int try_file(struct filler *f, struct worker *w, int dir_fd, struct tree_
     return !unchanged(n, &st) || r;
 }
 
-static int digest_file(struct filler *f, struct worker *w, int dir_fd, struct tree_node *n, struct entry_head *head,
+static int digest_file(struct filler *f, struct worker *w, int dir_fd, struct snap_node *n, struct entry_head *head,
                        struct err *err) {
     for (int i = 0; i < TRIES; i++) {
         int r = try_file(f, w, dir_fd, n, head, err);
@@ -91,9 +91,9 @@ static int digest_file(struct filler *f, struct worker *w, int dir_fd, struct tr
     return err_set(err, ERR_CONFLICT, "it changes while it is read");
 }
 
-static int digest_entry(struct filler *f, struct worker *w, int dir_fd, struct tree_node *n, struct err *err) {
+static int digest_entry(struct filler *f, struct worker *w, int dir_fd, struct snap_node *n, struct err *err) {
     AUTO_ARENA struct arena *a = arena_new();
-    char *path = tree_path(a, n);
+    char *path = snap_path(a, n);
     struct entry_head head = {.mode = n->mode, .size = n->size};
     int r = xattrs_read(a, dir_fd, n->name, &head.xattrs, err);
     if (r >= 0 && S_ISLNK(n->mode) && !(head.link = n->link ? n->link : follow_read_link(a, dir_fd, n->name)))
@@ -119,10 +119,10 @@ static int fill_batch(void *arg, size_t thread, void *item, struct pool *pool, s
     struct batch *b = item;
     AUTO_ARENA struct arena *a = arena_new();
     AUTO_CLOSE int fd = -1;
-    int r = follow_open_dir(f->t->fd, tree_path(a, b->dir), &fd, err);
-    if (r > 0) r = err_set(err, ERR_CONFLICT, "the folder %s/%s is gone", f->t->path, tree_path(a, b->dir));
+    int r = follow_open_dir(f->t->fd, snap_path(a, b->dir), &fd, err);
+    if (r > 0) r = err_set(err, ERR_CONFLICT, "the folder %s/%s is gone", f->t->path, snap_path(a, b->dir));
     for (size_t i = b->first; r >= 0 && i < b->end; i++) {
-        struct tree_node *n = &b->dir->dir->v[i];
+        struct snap_node *n = &b->dir->dir->v[i];
         if (!n->counted || n->hashed) continue;
         r = ctx_check(f->t->ctx, err);
         if (r >= 0) r = digest_entry(f, &f->workers[thread], fd, n, err);
@@ -139,13 +139,13 @@ struct batches {
 };
 
 /* The entries of one folder, cut where enough bytes are together. */
-static void add_batches(struct batches *list, struct tree_node *dir) {
+static void add_batches(struct batches *list, struct snap_node *dir) {
     enum { ENTRIES = 64 };
     const uint64_t bytes_enough = 4 << 20;
     struct batch *open = NULL;
     uint64_t bytes = 0;
     for (size_t i = 0; i < dir->dir->n; i++) {
-        const struct tree_node *n = &dir->dir->v[i];
+        const struct snap_node *n = &dir->dir->v[i];
         if (!n->counted || n->hashed) continue;
         if (!open || open->end - open->first >= ENTRIES || bytes >= bytes_enough) {
             open = arena_alloc(list->a, sizeof *open);
@@ -159,7 +159,7 @@ static void add_batches(struct batches *list, struct tree_node *dir) {
     }
 }
 
-static int read_all(struct tree *t, struct batches *list, struct err *err) {
+static int read_all(struct snap *t, struct batches *list, struct err *err) {
     size_t threads = pool_threads();
     struct filler f = {.t = t, .workers = mem_array(threads, sizeof *f.workers)};
     for (size_t i = 0; i < threads; i++) f.workers[i] = (struct worker){sha256_new(), mem_array(CHUNK, 1)};
@@ -172,11 +172,11 @@ static int read_all(struct tree *t, struct batches *list, struct err *err) {
     return r;
 }
 
-int digests_fill(struct tree *t, struct index *index, struct err *err) {
+int digests_fill(struct snap *t, struct index *index, struct err *err) {
     AUTO_ARENA struct arena *a = arena_new();
     struct batches list = {.a = a};
     if (index) index_vouch(index, t);
-    for (struct tree_node *n = NULL; (n = tree_next(&t->root, n));)
+    for (struct snap_node *n = NULL; (n = snap_next(&t->root, n));)
         if (n->dir && n->dir->n) add_batches(&list, n);
     if (list.n) {
         log_debug(t->ctx, "source hash: %zu batches of entries of %s have to be read", list.n, t->path);

@@ -59,10 +59,10 @@ static void add_root(struct hasher *h, const char *source, const char *from, str
     out->roots = h->roots;
 }
 
-static void digest_tree(struct sha256 *d, struct tree_node *top) {
-    struct tree_cursor c = {0};
+static void digest_tree(struct sha256 *d, struct snap_node *top) {
+    struct snap_cursor c = {0};
     digest_string(d, "tree");
-    while (tree_cursor_next(&c, top)) {
+    while (snap_cursor_next(&c, top)) {
         if (!c.node->counted || !c.node->parent) continue; /* the root's own entry isn't sent */
         digest_string(d, buf_str(&c.path));
         sha256_add(d, c.node->digest, SHA256_LEN);
@@ -89,10 +89,10 @@ static void digest_selection(struct sha256 *d, const struct selection *s) {
         return;
     }
     AUTO_ARENA struct arena *a = arena_new();
-    size_t skip = strlen(tree_path(a, s->base));
+    size_t skip = strlen(snap_path(a, s->base));
     digest_string(d, "list");
     for (size_t i = 0; i < s->n; i++) {
-        const char *path = tree_path(a, s->picks[i].node);
+        const char *path = snap_path(a, s->picks[i].node);
         digest_string(d, path + skip);
         digest_pick(d, &s->picks[i]);
     }
@@ -101,11 +101,11 @@ static void digest_selection(struct sha256 *d, const struct selection *s) {
 
 /* ---- Files of the result ---- */
 
-static void add_files(struct hasher *h, struct tree *t) {
+static void add_files(struct hasher *h, struct snap *t) {
     if (h->in->hash_only) return;
-    struct tree_cursor c = {0};
-    while (tree_cursor_next(&c, &t->root)) {
-        const struct tree_node *n = c.node;
+    struct snap_cursor c = {0};
+    while (snap_cursor_next(&c, &t->root)) {
+        const struct snap_node *n = c.node;
         if (!n->counted || !n->parent) continue;
         ARENA_GROW(h->a, h->files, h->out->n_files, h->cap_files);
         h->files[h->out->n_files++] = (struct context_file){
@@ -150,7 +150,7 @@ static struct index *open_index(struct hasher *h, const struct one *o) {
     return index_open(h->ctx, key);
 }
 
-static int select_sources(struct hasher *h, const struct one *o, struct tree *t, const struct df_plan *plan,
+static int select_sources(struct hasher *h, const struct one *o, struct snap *t, const struct df_plan *plan,
                           struct selection *list) {
     for (size_t i = 0; i < plan->n_sources; i++) {
         const struct df_source *s = &plan->sources[i];
@@ -188,16 +188,16 @@ static int hash_context(struct hasher *h, const struct one *o, const struct df_p
         filter.n_follow = o->paths->list.n;
     }
     __attribute__((cleanup(index_free_p))) struct index *index = open_index(h, o);
-    struct tree t;
+    struct snap t;
     struct selection *list = arena_array(a, plan->n_sources, sizeof *list);
-    int r = tree_open(&t, h->ctx, o->dir, &filter, h->err);
+    int r = snap_open(&t, h->ctx, o->dir, &filter, h->err);
     if (r >= 0) r = select_sources(h, o, &t, plan, list);
     if (r >= 0) r = digests_fill(&t, index, h->err);
     if (r >= 0) {
         hash_sources(h, o, plan, list);
         if (o->context < 0) add_files(h, &t);
     }
-    tree_done(&t);
+    snap_done(&t);
     return r;
 }
 
@@ -205,9 +205,9 @@ static int hash_context(struct hasher *h, const struct one *o, const struct df_p
 static int hash_whole(struct hasher *h, const struct one *o, const char *source, const char *from) {
     struct context_filter filter = {.exclude = o->ignore->patterns, .n_exclude = o->ignore->n};
     __attribute__((cleanup(index_free_p))) struct index *index = open_index(h, o);
-    struct tree t;
+    struct snap t;
     struct selection all;
-    int r = tree_open(&t, h->ctx, o->dir, &filter, h->err);
+    int r = snap_open(&t, h->ctx, o->dir, &filter, h->err);
     if (r >= 0) r = select_all(&t, &all, h->err);
     if (r >= 0) r = digests_fill(&t, index, h->err);
     if (r >= 0) {
@@ -217,7 +217,7 @@ static int hash_whole(struct hasher *h, const struct one *o, const char *source,
         sha256_free(d);
         if (o->context < 0) add_files(h, &t);
     }
-    tree_done(&t);
+    snap_done(&t);
     return r;
 }
 

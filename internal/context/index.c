@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "context/tree.h"
+#include "context/snapshot.h"
 
 static const char magic[8] = "gpudix\0\1"; /* the last byte is the version */
 
@@ -199,28 +199,28 @@ static bool racy(int64_t begun_ns, int64_t mtime_ns, int64_t ctime_ns) {
     return last >= begun_ns - margin;
 }
 
-static bool same(const struct entry *e, const struct tree_node *n) {
+static bool same(const struct entry *e, const struct snap_node *n) {
     return e->size == n->size && e->mtime_ns == n->mtime_ns && e->ctime_ns == n->ctime_ns && e->ino == n->ino && e->dev == n->dev &&
            e->mode == n->mode;
 }
 
 /* Files that are sent without their content are nothing for the index. */
-static bool for_index(const struct tree *t, const struct tree_node *n, const char *path) {
+static bool for_index(const struct snap *t, const struct snap_node *n, const char *path) {
     return n->counted && n->parent && (!S_ISREG(n->mode) || filter_opens(&t->filter, path));
 }
 
 /* The next node that the index is for. */
-static bool next_node(struct tree *t, struct tree_cursor *c) {
-    while (tree_cursor_next(c, &t->root))
+static bool next_node(struct snap *t, struct snap_cursor *c) {
+    while (snap_cursor_next(c, &t->root))
         if (for_index(t, c->node, buf_str(&c->path))) return true;
     return false;
 }
 
-void index_vouch(struct index *ix, struct tree *t) {
+void index_vouch(struct index *ix, struct snap *t) {
     struct reader rd;
     ix->stale = true;
     if (!reader_open(&rd, ix)) return;
-    struct tree_cursor c = {0};
+    struct snap_cursor c = {0};
     bool stale = false, node = next_node(t, &c), more = reader_next(&rd);
     while (more && node) {
         int order = path_compare(buf_str(&rd.e.path), buf_str(&c.path));
@@ -268,7 +268,7 @@ static void flush_block(struct writer *w) {
     buf_reset(&w->block);
 }
 
-static void write_entry(struct writer *w, const struct tree_node *n, const char *path, size_t len) {
+static void write_entry(struct writer *w, const struct snap_node *n, const char *path, size_t len) {
     unsigned char fixed[FIXED];
     if (len > PATH_LIMIT) return;
     if (w->block.len + FIXED + len > BLOCK_MAX) flush_block(w);
@@ -289,13 +289,13 @@ static void write_entry(struct writer *w, const struct tree_node *n, const char 
     buf_add(&w->last, path, len);
 }
 
-static void write_all(struct writer *w, const struct index *ix, struct tree *t) {
+static void write_all(struct writer *w, const struct index *ix, struct snap *t) {
     unsigned char head[HEAD];
     memcpy(head, magic, 8);
     memcpy(head + 8, ix->key, SHA256_LEN);
     put64(head + 8 + SHA256_LEN, (uint64_t) ix->begun_ns);
     write_full(w, head, sizeof head);
-    struct tree_cursor c = {0};
+    struct snap_cursor c = {0};
     while (next_node(t, &c))
         if (c.node->hashed) write_entry(w, c.node, buf_str(&c.path), c.path.len);
     buf_done(&c.path);
@@ -311,7 +311,7 @@ static int lock(const struct index *ix) {
     return -1;
 }
 
-void index_save(struct index *ix, struct tree *t) {
+void index_save(struct index *ix, struct snap *t) {
     if (!ix->stale) return;
     AUTO_CLOSE int lock_fd = lock(ix);
     if (lock_fd < 0) {

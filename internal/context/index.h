@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 struct ctx;
-struct tree;
+struct snap;
 
 /* What was read last time: path → (size, mtime, ctime, inode, device, mode) → digest, in a file of the user's cache
  * folder, one per context, Dockerfile and target. It only ever saves time: a file that is damaged, foreign, from another
@@ -21,9 +21,9 @@ void index_free(struct index *ix);
 static inline void index_free_p(struct index **ix) { index_free(*ix); }
 
 /* Fills in digests of counted nodes that are what they were. */
-void index_vouch(struct index *ix, struct tree *t);
+void index_vouch(struct index *ix, struct snap *t);
 /* Writes what the tree knows now, if anything is new. Never waits: when somebody else writes, it is left. */
-void index_save(struct index *ix, struct tree *t);
+void index_save(struct index *ix, struct snap *t);
 
 /* For tests: the file, and a time to use instead of the clock's (ns since the epoch). */
 const char *index_path(const struct index *ix);

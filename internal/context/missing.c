@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "context/context.h"
-#include "context/tree.h"
+#include "context/snapshot.h"
 #include "dockerfile/ignore.h"
 #include "dockerfile/pattern.h"
 #include "dockerfile/plan.h"
@@ -48,10 +48,10 @@ static void hint_upwards(struct arena *a, const char *dir, const char *path, str
 
 /* Whether it would be there if only the ignored were taken away. */
 static bool exists(struct ctx *ctx, const char *dir, const char *path) {
-    struct tree t;
-    struct tree_node *n;
-    bool found = tree_open(&t, ctx, dir, NULL, NULL) >= 0 && tree_find(&t, path, true, &n, NULL) == 0;
-    tree_done(&t);
+    struct snap t;
+    struct snap_node *n;
+    bool found = snap_open(&t, ctx, dir, NULL, NULL) >= 0 && snap_find(&t, path, true, &n, NULL) == 0;
+    snap_done(&t);
     return found;
 }
 

@@ -14,18 +14,18 @@
 
 /* ---- Whole trees ---- */
 
-static int count_tree(struct tree *t, struct tree_node *top, struct err *err) {
-    int r = tree_load_all(t, top, err);
+static int count_tree(struct snap *t, struct snap_node *top, struct err *err) {
+    int r = snap_load_all(t, top, err);
     if (r < 0) return r;
-    for (struct tree_node *n = NULL; (n = tree_next(top, n));) {
-        r = tree_present(t, n, err);
+    for (struct snap_node *n = NULL; (n = snap_next(top, n));) {
+        r = snap_present(t, n, err);
         if (r < 0) return r;
         n->counted = n->counted || r;
     }
     return 0;
 }
 
-int select_all(struct tree *t, struct selection *ret, struct err *err) {
+int select_all(struct snap *t, struct selection *ret, struct err *err) {
     *ret = (struct selection){.top = &t->root};
     return count_tree(t, &t->root, err);
 }
@@ -33,7 +33,7 @@ int select_all(struct tree *t, struct selection *ret, struct err *err) {
 /* ---- Sources with wildcards, --parents or --exclude ---- */
 
 struct walk {
-    struct tree *t;
+    struct snap *t;
     const struct df_source *s;
     struct patterns *include, *exclude; /* NULL: no such flag */
     struct selection *out;
@@ -45,12 +45,12 @@ struct walk {
 /* A folder that the walk is in, as far as patterns are matched relative to it. */
 struct level {
     struct level *parent;
-    struct tree_node *node;
+    struct snap_node *node;
     uint64_t *in, *ex; /* hits; NULL when they weren't looked at */
     bool taken;
 };
 
-static void take(struct walk *w, struct tree_node *node, struct tree_node *target) {
+static void take(struct walk *w, struct snap_node *node, struct snap_node *target) {
     struct selection *out = w->out;
     ARENA_GROW(w->t->arena, out->picks, out->n, out->cap);
     out->picks[out->n++] = (struct pick){node, target};
@@ -66,9 +66,9 @@ static void take_parents(struct walk *w, struct level *l) {
 }
 
 /* A link that is taken by itself stands for all that it leads to. 0, or SELECT_DANGLING. */
-static int take_link(struct walk *w, struct tree_node *node, const char *path) {
-    struct tree_node *target;
-    int r = tree_find(w->t, path, true, &target, w->err);
+static int take_link(struct walk *w, struct snap_node *node, const char *path) {
+    struct snap_node *target;
+    int r = snap_find(w->t, path, true, &target, w->err);
     if (r < 0) return r;
     if (r) {
         w->missing = arena_strdup(w->t->arena, path);
@@ -95,16 +95,16 @@ static int judge(struct walk *w, struct arena *a, const char *candidate, const s
 static int visit_below(struct walk *w, struct level *l, const char *path, const char *candidate);
 
 /* One entry: path is its name in terms of the source, candidate that relative to where patterns begin. */
-static int visit(struct walk *w, struct tree_node *node, const char *path, const char *candidate, struct level *parent) {
+static int visit(struct walk *w, struct snap_node *node, const char *path, const char *candidate, struct level *parent) {
     AUTO_ARENA struct arena *a = arena_new();
     struct level l = {.parent = parent, .node = node};
-    int r = tree_present(w->t, node, w->err);
+    int r = snap_present(w->t, node, w->err);
     if (r <= 0) return r;
     r = judge(w, a, candidate, parent, &l);
     if (r < 0) return r;
-    bool in = r > 0 || (!*candidate && !tree_is_dir(node)); /* the source itself is copied whatever the patterns say */
+    bool in = r > 0 || (!*candidate && !snap_is_dir(node)); /* the source itself is copied whatever the patterns say */
     if (in) take_parents(w, parent);
-    if (!tree_is_dir(node)) {
+    if (!snap_is_dir(node)) {
         if (!in) return 0;
         if (!parent && S_ISLNK(node->mode)) return take_link(w, node, path);
         take(w, node, NULL);
@@ -122,9 +122,9 @@ static int visit(struct walk *w, struct tree_node *node, const char *path, const
 }
 
 static int visit_below(struct walk *w, struct level *l, const char *path, const char *candidate) {
-    int r = tree_load(w->t, l->node, w->err);
+    int r = snap_load(w->t, l->node, w->err);
     for (size_t i = 0; r == 0 && i < l->node->dir->n; i++) {
-        struct tree_node *n = &l->node->dir->v[i];
+        struct snap_node *n = &l->node->dir->v[i];
         AUTO_FREE char *child = mem_printf("%s/%s", path, n->name);
         AUTO_FREE char *inner = mem_printf("%s%s%s", candidate, *candidate ? "/" : "", n->name);
         r = visit(w, n, child, inner, l);
@@ -133,9 +133,9 @@ static int visit_below(struct walk *w, struct level *l, const char *path, const 
 }
 
 static int visit_root(struct walk *w) { /* its own entry is not part of the key, and so there is no parent */
-    int r = tree_load(w->t, &w->t->root, w->err);
+    int r = snap_load(w->t, &w->t->root, w->err);
     for (size_t i = 0; r == 0 && i < w->t->root_dir.n; i++) {
-        struct tree_node *n = &w->t->root_dir.v[i];
+        struct snap_node *n = &w->t->root_dir.v[i];
         AUTO_FREE char *path = mem_printf("/%s", n->name);
         r = visit(w, n, path, n->name, NULL);
     }
@@ -151,14 +151,14 @@ static size_t count_char(const char *s, char c) {
 }
 
 /* All that matches, whole paths against the whole pattern, at and below a folder. */
-static int visit_matches(struct walk *w, struct tree_node *node, const char *path) {
-    int r = tree_present(w->t, node, w->err);
+static int visit_matches(struct walk *w, struct snap_node *node, const char *path) {
+    int r = snap_present(w->t, node, w->err);
     if (r <= 0) return r;
     r = go_path_match(w->s->path, path);
     if (r < 0) return err_set(w->err, ERR_INVALID, "syntax error in the pattern \"%s\"", w->s->written);
     if (r) return visit(w, node, path, "", NULL);
-    if (!tree_is_dir(node) || count_char(path, '/') >= w->max_slashes) return 0;
-    r = tree_load(w->t, node, w->err);
+    if (!snap_is_dir(node) || count_char(path, '/') >= w->max_slashes) return 0;
+    r = snap_load(w->t, node, w->err);
     for (size_t i = 0; r == 0 && i < node->dir->n; i++) {
         AUTO_FREE char *child = mem_printf("%s/%s", path, node->dir->v[i].name);
         r = visit_matches(w, &node->dir->v[i], child);
@@ -189,8 +189,8 @@ static const char *plain_prefix(struct arena *a, const char *path) {
 
 static int select_wildcard(struct walk *w) {
     const char *prefix = plain_prefix(w->t->arena, w->s->path);
-    struct tree_node *node;
-    int r = tree_find(w->t, prefix, true, &node, w->err);
+    struct snap_node *node;
+    int r = snap_find(w->t, prefix, true, &node, w->err);
     if (r) {
         w->missing = prefix;
         return r < 0 ? r : SELECT_MISSING;
@@ -202,8 +202,8 @@ static int select_wildcard(struct walk *w) {
 
 static int select_filtered(struct walk *w) {
     const char *path = strcmp(w->s->path, "/") != 0 ? w->s->path : "";
-    struct tree_node *node;
-    int r = tree_find(w->t, path, true, &node, w->err);
+    struct snap_node *node;
+    int r = snap_find(w->t, path, true, &node, w->err);
     if (r) {
         w->missing = path;
         return r < 0 ? r : SELECT_MISSING;
@@ -212,7 +212,7 @@ static int select_filtered(struct walk *w) {
         w->out->base = node;
         return visit_root(w);
     }
-    r = tree_find(w->t, path, false, &node, w->err); /* a link is taken as one, and then followed */
+    r = snap_find(w->t, path, false, &node, w->err); /* a link is taken as one, and then followed */
     if (r < 0) return r;
     w->out->base = node;
     return visit(w, node, path, "", NULL);
@@ -228,10 +228,10 @@ static int compile(struct walk *w, const char *const *list, size_t n, struct pat
 /* What --parents without wildcards asks for must be the beginning of something that was taken. */
 static bool found_required(const struct walk *w, const char *required) {
     AUTO_ARENA struct arena *a = arena_new();
-    size_t skip = strlen(tree_path(a, w->out->base));
+    size_t skip = strlen(snap_path(a, w->out->base));
     const char *base = strcmp(w->s->path, "/") != 0 ? w->s->path : "";
     for (size_t i = 0; i < w->out->n; i++) {
-        const char *path = tree_path(a, w->out->picks[i].node);
+        const char *path = snap_path(a, w->out->picks[i].node);
         const char *rest = path + (strlen(path) < skip ? strlen(path) : skip);
         if (str_starts(arena_printf(a, "%s%s%s", base, *rest && *rest != '/' ? "/" : "", rest), required)) return true;
     }
@@ -252,7 +252,7 @@ static int select_picks(struct walk *w) {
     return 0;
 }
 
-int select_source(struct tree *t, const struct df_source *s, struct selection *ret, const char **ret_missing, struct err *err) {
+int select_source(struct snap *t, const struct df_source *s, struct selection *ret, const char **ret_missing, struct err *err) {
     *ret = (struct selection){0};
     if (s->wildcard || s->filtered) {
         struct walk w = {.t = t, .s = s, .out = ret, .err = err};
@@ -260,7 +260,7 @@ int select_source(struct tree *t, const struct df_source *s, struct selection *r
         if (r > 0) *ret_missing = w.missing;
         return r;
     }
-    int r = tree_find(t, s->path, true, &ret->top, err);
+    int r = snap_find(t, s->path, true, &ret->top, err);
     if (r > 0) {
         *ret_missing = s->path;
         return SELECT_MISSING;

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "context/context.h"
-#include "folder.h"
+#include "tree.h"
 #include "json/json.h"
 
 struct vector {
@@ -31,33 +31,33 @@ static mode_t mode_of(const struct json *entry, mode_t absent) {
 }
 
 static void make_entry(struct vector *v, const char *path, const struct json *e) {
-    char *full = folder_path(v->a, v->dir, path);
+    char *full = tree_path(v->a, v->dir, path);
     const char *content = json_get_str(e, "content"), *link = json_get_str(e, "link"), *hard = json_get_str(e, "hardlink");
     if (content)
-        folder_write(v->a, v->dir, path, content, strlen(content), mode_of(e, 0644));
+        tree_write(v->a, v->dir, path, content, strlen(content), mode_of(e, 0644));
     else if (link)
-        folder_link(v->a, v->dir, path, link);
+        tree_link(v->a, v->dir, path, link);
     else if (hard)
         assert_int_equal(linkat(AT_FDCWD, fs_join(v->a, v->dir, hard), AT_FDCWD, full, 0), 0);
     else if (json_true(json_get(e, "fifo")))
         assert_int_equal(mkfifo(full, mode_of(e, 0644)), 0);
     else
-        folder_dir(v->a, v->dir, path);
+        tree_dir(v->a, v->dir, path);
 }
 
 static void make(struct vector *v) {
     const struct json *files = json_get(v->j, "files");
-    v->top = folder_new(v->a);
+    v->top = tree_new(v->a);
     v->dir = fs_join(v->a, v->top, "context");
-    folder_dir(v->a, v->top, "context");
+    tree_dir(v->a, v->top, "context");
     json_each(e, files) if (!json_get_str(e, "hardlink")) make_entry(v, json_key(e), e);
     json_each(e, files) if (json_get_str(e, "hardlink")) make_entry(v, json_key(e), e);
     json_each(e, files) { /* folders may forbid what is put into them */
         if (json_true(json_get(e, "dir"))) assert_int_equal(chmod(fs_join(v->a, v->dir, json_key(e)), mode_of(e, 0755)), 0);
     }
     const char *file = json_get_str(v->j, "file"), *ignore = json_get_str(v->j, "ignore");
-    folder_file(v->a, v->dir, file ? file : "Dockerfile", json_get_str(v->j, "dockerfile"));
-    if (ignore) folder_file(v->a, v->dir, ".dockerignore", ignore);
+    tree_file(v->a, v->dir, file ? file : "Dockerfile", json_get_str(v->j, "dockerfile"));
+    if (ignore) tree_file(v->a, v->dir, ".dockerignore", ignore);
     v->in.dir = v->dir;
     v->in.dockerfile = file ? fs_join(v->a, v->dir, file) : NULL;
     v->in.target = json_get_str(v->j, "target");
@@ -176,7 +176,7 @@ static int check_change(struct vector *v, const char *name, const struct json *c
     assert_int_equal(context_hash(&v->ctx, &v->in, &before, &err), 0);
     apply(v, change);
     bool same = context_hash(&v->ctx, &v->in, &after, &err) == 0 && !strcmp(before.hash, after.hash);
-    folder_remove(v->top);
+    tree_remove(v->top);
     if (same == !strcmp(json_get_str(change, "hash"), "same")) return 0;
     print_error("%s: %s %s leaves the hash %s%s\n", name, json_get_str(change, "kind"), json_get_str(change, "path"),
                 same ? "as it is" : "changed", index ? " (with the index)" : "");
@@ -192,7 +192,7 @@ static int check_vector(const char *name, const struct json *j) {
     make(&v);
     v.in.no_index = true;
     int r = context_hash(&v.ctx, &v.in, &res, &err), bad = 0;
-    folder_remove(v.top);
+    tree_remove(v.top);
     if (json_true(json_get(expect, "error"))) {
         if (r >= 0) print_error("%s: should fail\n", name);
         return r >= 0;
@@ -235,10 +235,10 @@ static void test_vectors(void **state) {
 int main(void) {
     umask(022);
     AUTO_ARENA struct arena *a = arena_new();
-    char *cache = folder_new(a);
+    char *cache = tree_new(a);
     setenv("XDG_CACHE_HOME", cache, 1);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_vectors)};
     int r = cmocka_run_group_tests(tests, NULL, NULL);
-    folder_remove(cache);
+    tree_remove(cache);
     return r;
 }

@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "context/context.h"
 #include "context/follow.h"
-#include "folder.h"
+#include "tree.h"
 
 struct fixture {
     struct arena *a;
@@ -24,7 +24,7 @@ struct fixture {
 static int setup(void **state) {
     struct fixture *f = NEW(struct fixture);
     f->a = arena_new();
-    f->dir = folder_new(f->a);
+    f->dir = tree_new(f->a);
     f->ctx = (struct ctx){.arena = f->a};
     *state = f;
     return 0;
@@ -32,7 +32,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct fixture *f = *state;
-    folder_remove(f->dir);
+    tree_remove(f->dir);
     arena_free(f->a);
     mem_free(f);
     return 0;
@@ -68,20 +68,20 @@ static struct context_filter following(const char *const *list, size_t n) {
 
 static void test_order(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "a/b", "");
-    folder_file(f->a, f->dir, "a-", "");
-    folder_file(f->a, f->dir, "a.b/c", "");
-    folder_file(f->a, f->dir, "B", "");
-    folder_link(f->a, f->dir, "l", "nowhere");
+    tree_file(f->a, f->dir, "a/b", "");
+    tree_file(f->a, f->dir, "a-", "");
+    tree_file(f->a, f->dir, "a.b/c", "");
+    tree_file(f->a, f->dir, "B", "");
+    tree_link(f->a, f->dir, "l", "nowhere");
     expect(f, NULL, "B a/ a/b a- a.b/ a.b/c l>nowhere");
 }
 
 static void test_exclude(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "a/b/c", "");
-    folder_file(f->a, f->dir, "a/d", "");
-    folder_dir(f->a, f->dir, "e");
-    folder_file(f->a, f->dir, "n/x/y", "");
+    tree_file(f->a, f->dir, "a/b/c", "");
+    tree_file(f->a, f->dir, "a/d", "");
+    tree_dir(f->a, f->dir, "e");
+    tree_file(f->a, f->dir, "n/x/y", "");
     struct context_filter all = excluding(LIST("a", "!a/b/c", "n"));
     expect(f, &all, "a/ a/b/ a/b/c e/");
     struct context_filter go = excluding(LIST("*", "!**/c"));
@@ -93,8 +93,8 @@ static void test_exclude(void **state) {
 /* Ignored folders aren't even opened. */
 static void test_unreadable(void **state) {
     struct fixture *f = *state;
-    folder_dir(f->a, f->dir, "locked");
-    folder_file(f->a, f->dir, "x", "");
+    tree_dir(f->a, f->dir, "locked");
+    tree_file(f->a, f->dir, "x", "");
     chmod(fs_join(f->a, f->dir, "locked"), 0);
     chmod(f->dir, 0755);
     bool root = geteuid() == 0;
@@ -112,13 +112,13 @@ static void test_unreadable(void **state) {
 
 static void test_follow(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "real/sub/one", "");
-    folder_file(f->a, f->dir, "real/two", "");
-    folder_link(f->a, f->dir, "lnk", "real");
-    folder_link(f->a, f->dir, "real/abs", "/other");
-    folder_link(f->a, f->dir, "up", "../../../other");
-    folder_link(f->a, f->dir, "loop", "loop");
-    folder_file(f->a, f->dir, "other", "");
+    tree_file(f->a, f->dir, "real/sub/one", "");
+    tree_file(f->a, f->dir, "real/two", "");
+    tree_link(f->a, f->dir, "lnk", "real");
+    tree_link(f->a, f->dir, "real/abs", "/other");
+    tree_link(f->a, f->dir, "up", "../../../other");
+    tree_link(f->a, f->dir, "loop", "loop");
+    tree_file(f->a, f->dir, "other", "");
     struct context_filter one = following(LIST("lnk/sub/one")), twice = following(LIST("lnk/sub/one", "lnk/two"));
     expect(f, &one, "lnk>real real/ real/sub/ real/sub/one");
     expect(f, &twice, "lnk>real real/ real/sub/ real/sub/one");
@@ -133,7 +133,7 @@ static void test_follow(void **state) {
 
 static void test_xattrs(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "x", "");
+    tree_file(f->a, f->dir, "x", "");
     const char *path = fs_join(f->a, f->dir, "x");
     if (setxattr(path, "user.b", "2", 1, 0) < 0) skip();
     setxattr(path, "user.a", "one", 3, 0);
@@ -142,7 +142,7 @@ static void test_xattrs(void **state) {
 
 static void test_bad(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "x5", "");
+    tree_file(f->a, f->dir, "x5", "");
     AUTO_ERR struct err err = {0};
     AUTO_BUF struct buf got = {0};
     struct context_filter bad = excluding(LIST("x\\y"));
@@ -154,7 +154,7 @@ static void test_bad(void **state) {
 
 static void test_cancel(void **state) {
     struct fixture *f = *state;
-    folder_file(f->a, f->dir, "x", "");
+    tree_file(f->a, f->dir, "x", "");
     struct cancel *c = cancel_new(NULL);
     cancel_request(c);
     f->ctx.cancel = c;

@@ -1,4 +1,4 @@
-#include "context/tree.h"
+#include "context/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,9 @@
 
 enum { LINKS_MAX = 255 };
 
-int tree_open(struct tree *t, struct ctx *ctx, const char *path, const struct context_filter *filter, struct err *err) {
-    *t = (struct tree){.ctx = ctx, .path = path, .fd = -1, .arena = arena_new()};
-    t->root = (struct tree_node){.name = "", .dir = &t->root_dir, .mode = S_IFDIR, .kept = true};
+int snap_open(struct snap *t, struct ctx *ctx, const char *path, const struct context_filter *filter, struct err *err) {
+    *t = (struct snap){.ctx = ctx, .path = path, .fd = -1, .arena = arena_new()};
+    t->root = (struct snap_node){.name = "", .dir = &t->root_dir, .mode = S_IFDIR, .kept = true};
     t->root_dir.present = 1;
     t->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->fd < 0 && errno == ENOTDIR) return err_set(err, ERR_INVALID, "the context %s is not a folder", path);
@@ -27,21 +27,21 @@ int tree_open(struct tree *t, struct ctx *ctx, const char *path, const struct co
     return filter_init(t->arena, t->fd, filter, &t->filter, err);
 }
 
-void tree_done(struct tree *t) {
+void snap_done(struct snap *t) {
     if (!t->arena) return;
     for (size_t i = 0; i < t->n_threads; i++) arena_free(t->threads[i]);
     fd_close(t->fd);
     arena_free(t->arena);
-    *t = (struct tree){.fd = -1};
+    *t = (struct snap){.fd = -1};
 }
 
-char *tree_path(struct arena *a, const struct tree_node *n) {
+char *snap_path(struct arena *a, const struct snap_node *n) {
     size_t len = 0;
-    for (const struct tree_node *p = n; p->parent; p = p->parent) len += strlen(p->name) + 1;
+    for (const struct snap_node *p = n; p->parent; p = p->parent) len += strlen(p->name) + 1;
     char *out = arena_alloc(a, len + 1), *at = out + len;
     if (!len) return out;
     *--at = 0;
-    for (const struct tree_node *p = n; p->parent; p = p->parent) {
+    for (const struct snap_node *p = n; p->parent; p = p->parent) {
         size_t part = strlen(p->name);
         if (p != n) *--at = '/';
         at -= part;
@@ -54,7 +54,7 @@ char *tree_path(struct arena *a, const struct tree_node *n) {
 
 static int64_t ns(struct timespec ts) { return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec; }
 
-static void set_stat(struct tree_node *n, const struct stat *st) {
+static void set_stat(struct snap_node *n, const struct stat *st) {
     n->mode = st->st_mode;
     n->size = S_ISREG(st->st_mode) ? (uint64_t) st->st_size : 0;
     n->ino = st->st_ino;
@@ -65,17 +65,17 @@ static void set_stat(struct tree_node *n, const struct stat *st) {
 }
 
 struct loading {
-    struct tree *t;
+    struct snap *t;
     struct arena *a;       /* for what stays */
     struct arena *scratch; /* for this folder */
-    struct tree_node *dir;
+    struct snap_node *dir;
     const char *path;
     int fd;
 };
 
-static struct tree_dir *dir_new(struct loading *l, const struct filter_hits *hits) {
+static struct snap_dir *dir_new(struct loading *l, const struct filter_hits *hits) {
     const struct filter *f = &l->t->filter;
-    struct tree_dir *d = arena_alloc(l->a, sizeof *d);
+    struct snap_dir *d = arena_alloc(l->a, sizeof *d);
     d->present = -1;
     d->hits = filter_hits_new(l->a, f);
     if (f->words_in) memcpy(d->hits.in, hits->in, (size_t) f->words_in * sizeof *hits->in);
@@ -84,7 +84,7 @@ static struct tree_dir *dir_new(struct loading *l, const struct filter_hits *hit
 }
 
 /* One entry: 1 when it stays. */
-static int load_entry(struct loading *l, const char *name, struct filter_hits *hits, struct tree_node *n, struct err *err) {
+static int load_entry(struct loading *l, const char *name, struct filter_hits *hits, struct snap_node *n, struct err *err) {
     struct stat st;
     if (fstatat(l->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == ENOENT) return 0; /* gone since the folder was read */
@@ -94,17 +94,17 @@ static int load_entry(struct loading *l, const char *name, struct filter_hits *h
     enum filter_verdict verdict;
     int r = filter_step(&l->t->filter, path, S_ISDIR(st.st_mode), &l->dir->dir->hits, hits, &verdict, err);
     if (r < 0 || verdict == FILTER_PRUNE) return r;
-    *n = (struct tree_node){.name = name, .parent = l->dir, .kept = verdict == FILTER_KEEP};
+    *n = (struct snap_node){.name = name, .parent = l->dir, .kept = verdict == FILTER_KEEP};
     set_stat(n, &st);
     if (S_ISDIR(st.st_mode)) n->dir = dir_new(l, hits);
     return 1;
 }
 
 /* The kept entries go into one block with their names behind them. */
-static void store(struct loading *l, struct tree_node *list, size_t n) {
+static void store(struct loading *l, struct snap_node *list, size_t n) {
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += strlen(list[i].name) + 1;
-    struct tree_node *v = arena_alloc(l->a, n * sizeof *v + bytes);
+    struct snap_node *v = arena_alloc(l->a, n * sizeof *v + bytes);
     char *names = (char *) (v + n);
     memcpy(v, list, n * sizeof *v);
     for (size_t i = 0; i < n; i++) {
@@ -121,7 +121,7 @@ static int read_entries(struct loading *l, struct err *err) {
     int r = dir_read(l->scratch, l->fd, *l->path ? l->path : l->t->path, &names, err);
     if (r < 0) return r;
     struct filter_hits hits = filter_hits_new(l->scratch, &l->t->filter);
-    struct tree_node *list = arena_array(l->scratch, names.n, sizeof *list);
+    struct snap_node *list = arena_array(l->scratch, names.n, sizeof *list);
     size_t n = 0;
     for (size_t i = 0; i < names.n; i++) {
         r = load_entry(l, names.v[i], &hits, &list[n], err);
@@ -132,12 +132,12 @@ static int read_entries(struct loading *l, struct err *err) {
     return 0;
 }
 
-static int load_with(struct tree *t, struct arena *a, struct tree_node *dir, struct err *err) {
+static int load_with(struct snap *t, struct arena *a, struct snap_node *dir, struct err *err) {
     if (dir->dir->loaded) return 0;
     int r = ctx_check(t->ctx, err);
     if (r < 0) return r;
     AUTO_ARENA struct arena *scratch = arena_new();
-    struct loading l = {.t = t, .a = a, .scratch = scratch, .dir = dir, .path = tree_path(scratch, dir)};
+    struct loading l = {.t = t, .a = a, .scratch = scratch, .dir = dir, .path = snap_path(scratch, dir)};
     AUTO_CLOSE int fd = -1;
     r = follow_open_dir(t->fd, l.path, &fd, err);
     if (r == -ERR_DENIED && !dir->kept) { /* an ignored folder that can't be read is as good as empty */
@@ -153,25 +153,25 @@ static int load_with(struct tree *t, struct arena *a, struct tree_node *dir, str
     return r < 0 ? r : 0;
 }
 
-int tree_load(struct tree *t, struct tree_node *dir, struct err *err) { return load_with(t, t->arena, dir, err); }
+int snap_load(struct snap *t, struct snap_node *dir, struct err *err) { return load_with(t, t->arena, dir, err); }
 
 /* ---- Reading all, with several threads ---- */
 
 struct load_all {
-    struct tree *t;
+    struct snap *t;
     size_t n_arenas;
 };
 
 static int load_job(void *arg, size_t thread, void *item, struct pool *pool, struct err *err) {
     struct load_all *all = arg;
-    struct tree_node *dir = item;
+    struct snap_node *dir = item;
     int r = load_with(all->t, all->t->threads[thread], dir, err);
     for (size_t i = 0; r >= 0 && i < dir->dir->n; i++)
         if (dir->dir->v[i].dir) pool_add(pool, &dir->dir->v[i]);
     return r;
 }
 
-int tree_load_all(struct tree *t, struct tree_node *dir, struct err *err) {
+int snap_load_all(struct snap *t, struct snap_node *dir, struct err *err) {
     if (!dir->dir) return 0;
     if (!t->threads) {
         t->n_threads = pool_threads();
@@ -185,25 +185,25 @@ int tree_load_all(struct tree *t, struct tree_node *dir, struct err *err) {
 
 /* ---- Looking ---- */
 
-int tree_present(struct tree *t, struct tree_node *n, struct err *err) {
+int snap_present(struct snap *t, struct snap_node *n, struct err *err) {
     if (n->kept) return 1;
     if (n->dir->present >= 0) return n->dir->present;
-    int r = tree_load(t, n, err);
+    int r = snap_load(t, n, err);
     if (r < 0) return r;
     n->dir->present = 0;
     for (size_t i = 0; i < n->dir->n && !n->dir->present; i++) {
-        r = tree_present(t, &n->dir->v[i], err);
+        r = snap_present(t, &n->dir->v[i], err);
         if (r < 0) return r;
         n->dir->present = r;
     }
     return n->dir->present;
 }
 
-struct tree_node *tree_child(struct tree_node *dir, const char *name, size_t len) {
+struct snap_node *snap_child(struct snap_node *dir, const char *name, size_t len) {
     size_t low = 0, high = dir->dir->n;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        struct tree_node *n = &dir->dir->v[mid];
+        struct snap_node *n = &dir->dir->v[mid];
         int c = strncmp(n->name, name, len);
         if (!c && n->name[len]) c = 1;
         if (!c) return n;
@@ -215,33 +215,33 @@ struct tree_node *tree_child(struct tree_node *dir, const char *name, size_t len
     return NULL;
 }
 
-int tree_link(struct tree *t, struct tree_node *n, struct err *err) {
+int snap_link(struct snap *t, struct snap_node *n, struct err *err) {
     if (n->link) return 0;
     AUTO_ARENA struct arena *scratch = arena_new();
     AUTO_CLOSE int fd = -1;
-    int r = follow_open_dir(t->fd, tree_path(scratch, n->parent), &fd, err);
+    int r = follow_open_dir(t->fd, snap_path(scratch, n->parent), &fd, err);
     if (r < 0) return r;
     n->link = r ? NULL : follow_read_link(t->arena, fd, n->name);
     if (n->link) return 0;
-    return err_errno(err, r ? ENOENT : errno, "cannot read the link %s/%s", t->path, tree_path(scratch, n));
+    return err_errno(err, r ? ENOENT : errno, "cannot read the link %s/%s", t->path, snap_path(scratch, n));
 }
 
 /* One step down from a folder: 0, 1 if there is nothing. */
-static int step_down(struct tree *t, struct tree_node *at, const char *name, size_t len, struct tree_node **ret, struct err *err) {
+static int step_down(struct snap *t, struct snap_node *at, const char *name, size_t len, struct snap_node **ret, struct err *err) {
     if (!at->dir) return 1;
-    int r = tree_load(t, at, err);
+    int r = snap_load(t, at, err);
     if (r < 0) return r;
-    struct tree_node *n = tree_child(at, name, len);
+    struct snap_node *n = snap_child(at, name, len);
     if (!n) return 1;
-    r = tree_present(t, n, err);
+    r = snap_present(t, n, err);
     if (r <= 0) return r < 0 ? r : 1;
     *ret = n;
     return 0;
 }
 
 /* A path without links on the way, lexically clean. */
-static int find_plain(struct tree *t, const char *path, struct tree_node **ret, struct err *err) {
-    struct tree_node *at = &t->root;
+static int find_plain(struct snap *t, const char *path, struct snap_node **ret, struct err *err) {
+    struct snap_node *at = &t->root;
     for (const char *p = path; *p;) {
         p += *p == '/';
         size_t len = strcspn(p, "/");
@@ -254,10 +254,10 @@ static int find_plain(struct tree *t, const char *path, struct tree_node **ret, 
     return 0;
 }
 
-int tree_find(struct tree *t, const char *path, bool follow, struct tree_node **ret, struct err *err) {
+int snap_find(struct snap *t, const char *path, bool follow, struct snap_node **ret, struct err *err) {
     AUTO_ARENA struct arena *a = arena_new();
     const char *current = "/", *rest = path;
-    struct tree_node *n = &t->root;
+    struct snap_node *n = &t->root;
     int missing = 0, links = 0;
     while (*rest) {
         while (*rest == '/') rest++;
@@ -270,7 +270,7 @@ int tree_find(struct tree *t, const char *path, bool follow, struct tree_node **
         current = next;
         if (missing || !S_ISLNK(n->mode) || (!follow && !rest[strspn(rest, "/")])) continue;
         if (++links > LINKS_MAX) return err_set(err, ERR_INVALID, "%s leads through too many links", path);
-        int r = tree_link(t, n, err);
+        int r = snap_link(t, n, err);
         if (r < 0) return r;
         rest = arena_printf(a, "%s/%s", n->link, rest);
         current = n->link[0] == '/' ? "/" : fs_dir(a, next);
@@ -279,21 +279,21 @@ int tree_find(struct tree *t, const char *path, bool follow, struct tree_node **
     return missing;
 }
 
-struct tree_node *tree_next(struct tree_node *top, struct tree_node *n) {
+struct snap_node *snap_next(struct snap_node *top, struct snap_node *n) {
     if (!n) return top;
     if (n->dir && n->dir->n) return n->dir->v;
     while (n != top) {
-        struct tree_node *siblings = n->parent->dir->v;
+        struct snap_node *siblings = n->parent->dir->v;
         if (n + 1 < siblings + n->parent->dir->n) return n + 1;
         n = n->parent;
     }
     return NULL;
 }
 
-struct tree_node *tree_cursor_next(struct tree_cursor *c, struct tree_node *top) {
-    struct tree_node *before = c->node, *n = c->node = tree_next(top, before);
+struct snap_node *snap_cursor_next(struct snap_cursor *c, struct snap_node *top) {
+    struct snap_node *before = c->node, *n = c->node = snap_next(top, before);
     if (!n || !before) return n;
-    for (struct tree_node *p = before; p != n->parent; p = p->parent) { /* up to the folder that it is in */
+    for (struct snap_node *p = before; p != n->parent; p = p->parent) { /* up to the folder that it is in */
         size_t len = strlen(p->name);
         c->path.len -= len + (c->path.len > len);
     }

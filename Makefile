@@ -63,6 +63,11 @@ $(OBJ)/tests/%: tests/unit/%.c $(OBJ)/libgpudev.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
 
+# Clients without a provider around them, for the acceptance tests.
+$(OBJ)/acc/%: tests/acc/%.c $(OBJ)/libgpudev.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(OBJ)/libgpudev.a $(ALL_LDFLAGS) $(LIBS) -lcmocka
+
 # The fake provider of the unit tests as a real plugin, driven by the tofu and terraform that are there.
 $(OBJ)/tests/terraform-provider-probe: tests/tf/probe.c tests/tf/fake_provider.h $(OBJ)/libgpudev.a
 	@mkdir -p $(@D)

@@ -140,6 +140,9 @@ docs-check: $(OBJ)/docs
 .PHONY: docs-check
 deps:
 	@scripts/deps
+# One static binary for other machines.
+release:
+	@scripts/release $(or $(VERSION),0.0.0)
 PREFIX ?= $(HOME)/.terraform.d/plugins
 PLATFORM := $(shell uname -s | tr A-Z a-z)_$(patsubst aarch64,arm64,$(patsubst x86_64,amd64,$(shell uname -m)))
 # Where OpenTofu looks for providers that no registry has (an implied local mirror).

@@ -1,4 +1,5 @@
 # gpudev: `make`, `make test`, `make demo`. Everything made lies below build/.
+.DEFAULT_GOAL := all
 VERSION ?= $(shell sed -n 's/^## \([0-9][^ ]*\).*/\1/p' CHANGELOG.md 2>/dev/null | head -n 1)
 CC ?= gcc
 SANITIZE ?=

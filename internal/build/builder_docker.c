@@ -335,13 +335,23 @@ static void restore_name(struct job *j, const char *prior) {
     if (r < 0) log_debug(j->ctx, "the local name %s stays: %s", j->local, err_text(&err));
 }
 
+/* The daemon's own words for this name its temporary folders. Where a file named Dockerfile is missing, the frontend
+ * reads "dockerfile". */
+static int check_dockerfile(const struct build_request *req, struct err *err) {
+    if (access(req->dockerfile, R_OK) == 0) return 0;
+    int code = errno;
+    AUTO_FREE char *lower = mem_strdup(req->dockerfile);
+    size_t len = strlen(lower);
+    if (str_ends(lower, "/Dockerfile")) lower[len - strlen("Dockerfile")] = 'd';
+    return access(lower, R_OK) == 0 ? 0 : err_errno(err, code, "can't read the Dockerfile %s", req->dockerfile);
+}
+
 static int docker_builder_build(struct builder *base, struct ctx *ctx, const struct build_request *req, struct build_result *ret,
                                 struct err *err) {
     struct job j = {.b = (struct docker_builder *) base, .ctx = ctx, .req = req};
     j.local = arena_printf(ctx->arena, "%s:%s", req->repository, req->push_tag);
-    if (access(req->dockerfile, R_OK) < 0) return err_errno(err, errno, "can't read the Dockerfile %s", req->dockerfile);
-    int r = sources_check(ctx, req, "since the plan", err);
-    if (r < 0) return r;
+    int r = check_dockerfile(req, err);
+    if (r < 0 || (r = sources_check(ctx, req, "since the plan", err)) < 0) return r;
     struct docker_image before;
     r = docker_image_inspect(j.b->docker, ctx, j.local, &before, err);
     if (r < 0) return r;

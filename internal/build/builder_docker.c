@@ -174,6 +174,13 @@ static const char *without_prefixes(const char *text) {
     return text;
 }
 
+/* A RUN's error repeats the command, which its name shows already: "executor failed running […]: exit code: 7". */
+static const char *without_command(const char *error) {
+    const char *code = strstr(error, ": exit code: "), *next;
+    while (code && (next = strstr(code + 1, ": exit code: "))) code = next;
+    return code && code[strlen(": exit code: ")] && !strchr(code, '\n') ? code + 2 : without_prefixes(error);
+}
+
 /* err holds what Solve said. */
 static int explain(struct job *j, struct bk_session *session, int r, struct err *err) {
     if (r == -ERR_CANCELLED || r == -ERR_TIMEOUT || ctx_check(j->ctx, NULL) < 0)
@@ -185,7 +192,7 @@ static int explain(struct job *j, struct bk_session *session, int r, struct err 
     }
     struct bk_step step;
     if (bk_status_failed(j->status, j->ctx->arena, TAIL_LINES, &step)) {
-        err_set(err, ERR_FAILED, "the build failed at %s: %s", step.name, without_prefixes(step.error));
+        err_set(err, ERR_FAILED, "the build failed at %s: %s", step.name, without_command(step.error));
         if (*step.tail) err_detail(err, step.tail);
         add_place(err, j->req->dockerfile, step.name);
         return -ERR_FAILED;

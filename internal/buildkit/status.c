@@ -99,10 +99,13 @@ static void flush_cached(struct bk_status *s) {
     say(s, text);
 }
 
+/* A base image that needn't be pulled isn't called cached by 20.10. */
+static bool at_hand(const struct step *st, int64_t ms) { return own_step(st) && strstr(st->name, "] FROM ") && ms < 100; }
+
 static void show(struct bk_status *s, struct step *st) {
     int64_t ms = st->started_ns && st->completed_ns > st->started_ns ? (st->completed_ns - st->started_ns) / 1000000 : 0;
     st->shown = true;
-    if (st->cached && !st->error) {
+    if ((st->cached || at_hand(st, ms)) && !st->error) {
         if (own_step(st)) s->held++;
         return;
     }

@@ -88,9 +88,21 @@ static bool says(const char *text, const char *words) {
     return false;
 }
 
+/* The engine expects JSON and complains about ECR's plain text: "error parsing HTTP 403 response body: invalid character
+ * 'q' looking for beginning of value: \"quota reached\"" → "HTTP 403: quota reached". */
+static const char *plainly(struct arena *a, const char *text) {
+    static const char start[] = "error parsing HTTP ";
+    const char *from = strstr(text, start), *body = from ? strstr(from, " response body: ") : NULL;
+    const char *quote = body ? strstr(body, ": \"") : NULL;
+    size_t len = quote ? strlen(quote + 3) : 0;
+    if (!len || quote[3 + len - 1] != '"') return text;
+    from += strlen(start);
+    return arena_printf(a, "%.*sHTTP %.*s: %.*s", (int) (from - strlen(start) - text), text, (int) (body - from), from, (int) len - 1, quote + 3);
+}
+
 int docker_push_error(struct err *err, const char *repository, const char *tag, const char *text) {
     AUTO_ARENA struct arena *a = arena_new();
-    const char *clean = text_tail(a, text, 20, 4096);
+    const char *clean = plainly(a, text_tail(a, text, 20, 4096));
     const struct meaning *m = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(meanings) && !m; i++)
         if (says(clean, meanings[i].words)) m = &meanings[i];

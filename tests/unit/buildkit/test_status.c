@@ -90,6 +90,7 @@ static void test_lines(void **state) {
     struct fixture *f = *state;
     TELL(.digest = "i", .name = "[internal] load build definition", .started = 1, .completed = 1.1);
     TELL(.digest = "a", .name = "[build 1/4] FROM base", .cached = true, .started = 1, .completed = 1);
+    TELL(.digest = "f", .name = "[other 1/1] FROM another", .started = 1, .completed = 1.05);
     TELL(.digest = "b", .name = "[build 2/4] COPY . /src", .cached = true, .completed = 1);
     TELL(.digest = "c", .name = "[build 3/4] RUN make");
     TELL(.digest = "c", .name = "[build 3/4] RUN make", .started = 2);
@@ -98,10 +99,10 @@ static void test_lines(void **state) {
     TELL(.digest = "c", .name = "[build 3/4] RUN make", .started = 2, .completed = 14.3);
     TELL(.digest = "d", .name = "[build 4/4] RUN ok", .cached = true, .completed = 15);
     bk_status_end(f->s);
-    assert_string_equal(buf_str(&f->lines), "2 steps cached\n[build 3/4] RUN make 12.3s\n1 step cached\n");
+    assert_string_equal(buf_str(&f->lines), "3 steps cached\n[build 3/4] RUN make 12.3s\n1 step cached\n");
     assert_string_equal(buf_str(&f->output), "[build 3/4] RUN make|cc main.c\n\n");
     struct bk_counts c = bk_status_counts(f->s);
-    assert_int_equal(c.steps, 4);
+    assert_int_equal(c.steps, 5);
     assert_int_equal(c.cached, 3);
 }
 

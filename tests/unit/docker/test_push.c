@@ -124,13 +124,27 @@ static void test_meanings(void **state) {
     }
 }
 
+static void test_plain_text_of_a_registry(void **state) {
+    (void) state;
+    AUTO_ERR struct err err = {0};
+    docker_push_error(&err, "r.example/api", "t",
+                      "error parsing HTTP 403 response body: invalid character 'q' looking for beginning of value: \"quota of images reached\"");
+    assert_string_equal(err.message, "the push of r.example/api:t failed: HTTP 403: quota of images reached");
+    assert_int_equal(err.code, ERR_LIMIT);
+    static const char *const odd[] = {"error parsing HTTP 403 response body: ", "error parsing HTTP 4 response body: x: \"", "error parsing HTTP"};
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+        docker_push_error(&err, "r", "t", odd[i]);
+        assert_non_null(strstr(err.message, odd[i]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_error_inside_a_good_reply),
         cmocka_unit_test(test_digest_without_aux),
         cmocka_unit_test(test_rubbish),
-        cmocka_unit_test(test_meanings),
+        cmocka_unit_test(test_meanings), cmocka_unit_test(test_plain_text_of_a_registry),
     };
     return cmocka_run_group_tests_name("docker_push", tests, NULL, NULL);
 }

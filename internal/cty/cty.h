@@ -99,9 +99,7 @@ struct cty_entry {
 };
 
 static inline struct cty_value cty_null(const struct cty_type *t) { return (struct cty_value){.type = t}; }
-static inline struct cty_value cty_unknown(const struct cty_type *t) {
-    return (struct cty_value){.type = t, .state = CTY_UNKNOWN};
-}
+static inline struct cty_value cty_unknown(const struct cty_type *t) { return (struct cty_value){.type = t, .state = CTY_UNKNOWN}; }
 /* Normalised to NFC. s must be valid UTF-8. */
 struct cty_text cty_text_new(struct arena *a, const char *s, size_t len);
 /* Sorts, drops what is there twice; unknown elements all stay. */

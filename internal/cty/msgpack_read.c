@@ -11,8 +11,8 @@ enum { EXT_REFINED = 12 };
 
 enum token { NIL, BOOL, INT, UINT, FLOAT, STR, BIN, ARRAY, MAP, EXT };
 
-static const char *const token_names[] = {"null",  "a bool",           "a number", "a number", "a number",
-                                          "a string", "bytes", "an array", "a map",    "an extension"};
+static const char *const token_names[] = {"null",     "a bool", "a number", "a number", "a number",
+                                          "a string", "bytes",  "an array", "a map",    "an extension"};
 
 struct head {
     enum token kind;

@@ -41,7 +41,8 @@ static void bound(msgpack_packer *pk, uint8_t key, struct cty_num n, bool inclus
 }
 
 static void unknown(msgpack_packer *pk, const struct cty_refined *r) {
-    size_t n = r ? (size_t) r->not_null + (r->prefix.s != NULL) + r->has_min + r->has_max + (r->len_min >= 0) + (r->len_max >= 0) : 0;
+    size_t n =
+        r ? (size_t) r->not_null + (r->prefix.s != NULL) + r->has_min + r->has_max + (r->len_min >= 0) + (r->len_max >= 0) : 0;
     if (!n) {
         msgpack_pack_ext_with_body(pk, "", 1, 0);
         return;

@@ -68,8 +68,7 @@ static int parse_object(struct arena *a, const struct json *j, int depth, const 
     }
     const struct cty_type *t = cty_object(a, attrs, n);
     for (size_t i = 1; i < n; i++)
-        if (str_eq(attrs[i - 1].name, attrs[i].name))
-            return err_set(err, ERR_PROTOCOL, "an object type names an attribute twice");
+        if (str_eq(attrs[i - 1].name, attrs[i].name)) return err_set(err, ERR_PROTOCOL, "an object type names an attribute twice");
     json_each(o, optional) {
         const char *name = json_str(o);
         ptrdiff_t at = name ? cty_type_find(t, name, strlen(name)) : -1;

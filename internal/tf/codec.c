@@ -28,12 +28,28 @@ struct tf_shape tf_shape_new(struct arena *a, const struct tf_table *t) {
     return (struct tf_shape){t, cty_object(a, attrs, n)};
 }
 
-const char *tf_path_index(struct arena *a, const char *path, size_t i) { return arena_printf(a, "%s[%zu]", path, i); }
+struct tf_place tf_place_attr(struct tf_place outer, const char *attr) {
+    if (!outer.attr) return (struct tf_place){.attr = attr, .index = -1};
+    outer.inner = true;
+    return outer;
+}
 
-const char *tf_path_key(struct arena *a, const char *path, const char *key) {
+struct tf_place tf_place_key(struct tf_place p, const char *key) {
+    if (!p.inner) p.key = key;
+    return p;
+}
+
+struct tf_place tf_place_index(struct tf_place p, size_t i) {
+    if (!p.inner) p.index = (long) i;
+    return p;
+}
+
+const char *tf_place_path(struct arena *a, struct tf_place p) {
+    if (p.index >= 0) return arena_printf(a, "%s[%ld]", p.attr, p.index);
+    if (!p.key) return p.attr;
     AUTO_BUF struct buf b = {0};
-    buf_addf(&b, "%s[\"", path);
-    for (; *key; key++) {
+    buf_addf(&b, "%s[\"", p.attr);
+    for (const char *key = p.key; *key; key++) {
         if (*key == '"' || *key == '\\') buf_addc(&b, '\\');
         buf_addc(&b, *key);
     }
@@ -48,54 +64,55 @@ struct decoder {
     struct tf_diags *diags;
 };
 
-static void *decode_object(struct decoder *x, const struct tf_table *t, const struct cty_value *v, const char *path);
+static void *decode_object(struct decoder *x, const struct tf_table *t, const struct cty_value *v, struct tf_place place);
 
-static const char *decode_text(struct decoder *x, struct cty_text s, const char *path) {
+static const char *decode_text(struct decoder *x, struct cty_text s, struct tf_place place) {
     if (memchr(s.s, 0, s.len))
-        tf_error(x->diags, path, "A text holds a NUL character",
+        tf_error(x->diags, tf_place_path(x->arena, place), "A text holds a NUL character",
                  "The character U+0000 can't be used here: no file, registry or cluster takes it. Remove it.");
     return s.s;
 }
 
-static struct tf_string decode_string(struct decoder *x, const struct cty_value *v, const char *path) {
+static struct tf_string decode_string(struct decoder *x, const struct cty_value *v, struct tf_place place) {
     struct tf_string s = {.state = (enum tf_state) v->state};
-    if (v->state == CTY_KNOWN) s.v = decode_text(x, v->str, path);
+    if (v->state == CTY_KNOWN) s.v = decode_text(x, v->str, place);
     return s;
 }
 
-static struct tf_int decode_int(struct decoder *x, const struct cty_value *v, const char *path) {
+static struct tf_int decode_int(struct decoder *x, const struct cty_value *v, struct tf_place place) {
     struct tf_int n = {.state = (enum tf_state) v->state};
     if (v->state != CTY_KNOWN) return n;
     if (v->num.kind == CTY_INT)
         n.v = v->num.i;
     else
-        tf_error(x->diags, path, "A whole number is required", "%.80s is not a whole number of at most 64 bits.",
-                 cty_num_text(x->arena, v->num));
+        tf_error(x->diags, tf_place_path(x->arena, place), "A whole number is required",
+                 "%.80s is not a whole number of at most 64 bits.", cty_num_text(x->arena, v->num));
     return n;
 }
 
-static struct tf_strings decode_strings(struct decoder *x, const struct cty_value *v, const char *path) {
+static struct tf_strings decode_strings(struct decoder *x, const struct cty_value *v, struct tf_place place) {
     struct tf_strings s = {.state = (enum tf_state) v->state};
     if (v->state != CTY_KNOWN) return s;
     s.n = v->seq.n;
     s.v = arena_array(x->arena, s.n, sizeof *s.v);
-    for (size_t i = 0; i < s.n; i++) s.v[i] = decode_string(x, &v->seq.v[i], tf_path_index(x->arena, path, i));
+    for (size_t i = 0; i < s.n; i++) s.v[i] = decode_string(x, &v->seq.v[i], tf_place_index(place, i));
     return s;
 }
 
-static struct tf_map decode_map(struct decoder *x, const struct cty_value *v, const char *path) {
+static struct tf_map decode_map(struct decoder *x, const struct cty_value *v, struct tf_place place) {
     struct tf_map m = {.state = (enum tf_state) v->state};
     if (v->state != CTY_KNOWN) return m;
     m.n = v->map.n;
     m.v = arena_array(x->arena, m.n, sizeof *m.v);
     for (size_t i = 0; i < m.n; i++) {
-        m.v[i].key = decode_text(x, v->map.v[i].key, path);
-        m.v[i].value = decode_string(x, &v->map.v[i].value, tf_path_key(x->arena, path, m.v[i].key));
+        m.v[i].key = decode_text(x, v->map.v[i].key, place);
+        m.v[i].value = decode_string(x, &v->map.v[i].value, tf_place_key(place, m.v[i].key));
     }
     return m;
 }
 
-static struct tf_objects decode_objects(struct decoder *x, const struct tf_attr *attr, const struct cty_value *v, const char *path) {
+static struct tf_objects decode_objects(struct decoder *x, const struct tf_attr *attr, const struct cty_value *v,
+                                        struct tf_place place) {
     struct tf_objects o = {.state = (enum tf_state) v->state};
     if (v->state != CTY_KNOWN) return o;
     bool map = attr->type == TF_MAP_OBJECT;
@@ -103,52 +120,51 @@ static struct tf_objects decode_objects(struct decoder *x, const struct tf_attr 
     o.v = arena_array(x->arena, o.n, sizeof *o.v);
     for (size_t i = 0; i < o.n; i++) {
         const struct cty_value *item = map ? &v->map.v[i].value : &v->seq.v[i];
-        if (map) o.v[i].key = decode_text(x, v->map.v[i].key, path);
+        if (map) o.v[i].key = decode_text(x, v->map.v[i].key, place);
         o.v[i].state = (enum tf_state) item->state;
-        o.v[i].v = decode_object(x, attr->nested, item,
-                                 map ? tf_path_key(x->arena, path, o.v[i].key) : tf_path_index(x->arena, path, i));
+        o.v[i].v = decode_object(x, attr->nested, item, map ? tf_place_key(place, o.v[i].key) : tf_place_index(place, i));
     }
     return o;
 }
 
-static void decode_attr(struct decoder *x, const struct tf_attr *attr, const struct cty_value *v, void *s, const char *path) {
+static void decode_attr(struct decoder *x, const struct tf_attr *attr, const struct cty_value *v, void *s, struct tf_place place) {
     void *at = tf_at(s, attr);
     switch (attr->type) {
-        case TF_STRING: *(struct tf_string *) at = decode_string(x, v, path); break;
+        case TF_STRING: *(struct tf_string *) at = decode_string(x, v, place); break;
         case TF_BOOL: *(struct tf_bool *) at = (struct tf_bool){(enum tf_state) v->state, v->state == CTY_KNOWN && v->b}; break;
-        case TF_INT: *(struct tf_int *) at = decode_int(x, v, path); break;
+        case TF_INT: *(struct tf_int *) at = decode_int(x, v, place); break;
         case TF_LIST_STRING:
-        case TF_SET_STRING: *(struct tf_strings *) at = decode_strings(x, v, path); break;
-        case TF_MAP_STRING: *(struct tf_map *) at = decode_map(x, v, path); break;
+        case TF_SET_STRING: *(struct tf_strings *) at = decode_strings(x, v, place); break;
+        case TF_MAP_STRING: *(struct tf_map *) at = decode_map(x, v, place); break;
         case TF_OBJECT:
-            *(struct tf_object *) at = (struct tf_object){(enum tf_state) v->state, decode_object(x, attr->nested, v, path)};
+            *(struct tf_object *) at = (struct tf_object){(enum tf_state) v->state, decode_object(x, attr->nested, v, place)};
             break;
         case TF_LIST_OBJECT:
-        case TF_MAP_OBJECT: *(struct tf_objects *) at = decode_objects(x, attr, v, path); break;
+        case TF_MAP_OBJECT: *(struct tf_objects *) at = decode_objects(x, attr, v, place); break;
     }
 }
 
-/* NULL unless known. Below a nested attribute the outer path stays: deeper ones lose the source line. */
-static void *decode_object(struct decoder *x, const struct tf_table *t, const struct cty_value *v, const char *path) {
+/* NULL unless known. */
+static void *decode_object(struct decoder *x, const struct tf_table *t, const struct cty_value *v, struct tf_place place) {
     if (v->state != CTY_KNOWN) return NULL;
     void *s = arena_alloc(x->arena, t->size);
     tf_each(attr, t) {
         ptrdiff_t i = cty_type_find(v->type, attr->name, strlen(attr->name));
-        if (i >= 0) decode_attr(x, attr, &v->seq.v[i], s, path ? path : attr->name);
+        if (i >= 0) decode_attr(x, attr, &v->seq.v[i], s, tf_place_attr(place, attr->name));
     }
     return s;
 }
 
-void tf_decode_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *v, void *s, const char *path, struct tf_diags *d) {
+void tf_decode_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *v, void *s, struct tf_diags *d) {
     struct decoder x = {a, d};
-    decode_attr(&x, attr, v, s, path);
+    decode_attr(&x, attr, v, s, tf_place_attr((struct tf_place){.index = -1}, attr->name));
 }
 
 void *tf_decode(struct arena *a, const struct tf_shape *shape, const struct cty_value *v, struct tf_diags *d) {
     struct decoder x = {a, d};
-    if (v->state != CTY_UNKNOWN) return decode_object(&x, shape->table, v, NULL);
+    if (v->state != CTY_UNKNOWN) return decode_object(&x, shape->table, v, (struct tf_place){.index = -1});
     void *s = arena_alloc(a, shape->table->size);
-    tf_each(attr, shape->table) *(enum tf_state *) tf_at(s, attr) = TF_UNKNOWN;
+    tf_each(attr, shape->table) * (enum tf_state *) tf_at(s, attr) = TF_UNKNOWN;
     return s;
 }
 
@@ -209,7 +225,8 @@ static void sort_entries(struct cty_value *v) {
     if (cty_map_normalise(v)) return;
     size_t n = 0;
     for (size_t i = 0; i < v->map.n; i++) {
-        if (n && v->map.v[n - 1].key.len == v->map.v[i].key.len && !memcmp(v->map.v[n - 1].key.s, v->map.v[i].key.s, v->map.v[i].key.len))
+        if (n && v->map.v[n - 1].key.len == v->map.v[i].key.len &&
+            !memcmp(v->map.v[n - 1].key.s, v->map.v[i].key.s, v->map.v[i].key.len))
             n--;
         v->map.v[n++] = v->map.v[i];
     }

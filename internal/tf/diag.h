@@ -33,7 +33,8 @@ struct tf_diags {
 
 /* path: "tags", "images[\"api\"]", "kubernetes", "tags[0]"; NULL: the resource as a whole. Paths go no deeper than an
  * element of a top-level attribute: deeper ones lose the source line. */
-void tf_error(struct tf_diags *d, const char *path, const char *summary, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void tf_error(struct tf_diags *d, const char *path, const char *summary, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void tf_warning(struct tf_diags *d, const char *path, const char *summary, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* summary is what failed; the err's message, hint, place, detail, HTTP status and request id make the detail. */

@@ -53,8 +53,8 @@ static unsigned kind_of(const struct tf_attr *attr) {
 }
 
 /* One heading with the attributes of a kind; the nested ones among them are left for later. */
-static void add_kind(struct page *p, const struct tf_table *t, unsigned kind, const char *heading, const char *title, const char *place,
-                     const char *path, struct pending *later, size_t *n_later) {
+static void add_kind(struct page *p, const struct tf_table *t, unsigned kind, const char *heading, const char *title,
+                     const char *place, const char *path, struct pending *later, size_t *n_later) {
     bool first = true;
     tf_each(attr, t) {
         if (kind_of(attr) != kind) continue;
@@ -100,28 +100,31 @@ static int add_example(struct page *p, const char *file, const char *title, cons
 static void add_head(struct page *p, const char *title, const char *description) {
     AUTO_BUF struct buf flat = {0};
     for (const char *s = description; s && *s; s++) buf_addc(&flat, *s == '\n' ? ' ' : *s);
-    buf_addf(&p->text, "---\npage_title: \"%s - %s\"\nsubcategory: \"\"\ndescription: |-\n  %s\n---\n\n# %s\n\n%s\n", title, p->provider,
-             buf_str(&flat), title, description ? description : "");
+    buf_addf(&p->text, "---\npage_title: \"%s - %s\"\nsubcategory: \"\"\ndescription: |-\n  %s\n---\n\n# %s\n\n%s\n", title,
+             p->provider, buf_str(&flat), title, description ? description : "");
 }
 
 static int save(struct page *p, const char *docs, const char *folder, const char *name, struct err *err) {
     const char *dir = fs_join(p->arena, docs, folder);
     int r = fs_mkdirs(dir, 0755, err);
-    if (r == 0) r = fs_write_atomic(fs_join(p->arena, dir, arena_printf(p->arena, "%s.md", name)), p->text.data, p->text.len, 0644, err);
+    if (r == 0)
+        r = fs_write_atomic(fs_join(p->arena, dir, arena_printf(p->arena, "%s.md", name)), p->text.data, p->text.len, 0644, err);
     buf_reset(&p->text);
     return r;
 }
 
 /* kind: "resources" or "data-sources"; the page's name lacks the provider's. */
-static int write_object(struct page *p, const char *type, const char *kind, const char *word, const char *file, const char *description,
-                        const struct tf_table *t, const char *examples, const char *docs, struct err *err) {
+static int write_object(struct page *p, const char *type, const char *kind, const char *word, const char *file,
+                        const char *description, const struct tf_table *t, const char *examples, const char *docs,
+                        struct err *err) {
     const char *example = arena_printf(p->arena, "%s/%s/%s", examples, kind, type);
     add_head(p, arena_printf(p->arena, "%s (%s)", type, word), description);
     int r = add_example(p, fs_join(p->arena, example, file), "## Example Usage", "terraform", err);
     if (r < 0) return r;
     buf_adds(&p->text, "\n## Schema\n");
     add_schema(p, t, "", "", "### ");
-    r = add_example(p, fs_join(p->arena, example, "import.sh"), "## Import\n\nImport is supported using the following syntax:", "shell", err);
+    r = add_example(p, fs_join(p->arena, example, "import.sh"),
+                    "## Import\n\nImport is supported using the following syntax:", "shell", err);
     size_t prefix = strlen(p->provider);
     return r < 0 ? r : save(p, docs, kind, strncmp(type, p->provider, prefix) == 0 ? type + prefix + 1 : type, err);
 }
@@ -138,7 +141,8 @@ static int write_all(struct page *p, const struct tf_provider *provider, const c
     }
     for (size_t i = 0; r == 0 && provider->data_sources && provider->data_sources[i]; i++) {
         const struct tf_data_source *o = provider->data_sources[i];
-        r = write_object(p, o->name, "data-sources", "Data Source", "data-source.tf", o->description, &o->table, examples, docs, err);
+        r = write_object(p, o->name, "data-sources", "Data Source", "data-source.tf", o->description, &o->table, examples, docs,
+                         err);
     }
     return r;
 }

@@ -20,7 +20,8 @@ static int handle(void *service, struct rpc_call *call, struct err *err) {
 
 /* Others (GetResourceIdentitySchemas, functions, ephemeral resources, lists, actions) are UNIMPLEMENTED. */
 static const struct rpc_method methods[] = {
-#define METHOD(call) {.name = "/tfplugin6.Provider/" call, .handle = handle, .unary = true}
+#define METHOD(call)                                                                                                               \
+    { .name = "/tfplugin6.Provider/" call, .handle = handle, .unary = true }
     METHOD("GetProviderSchema"),
     METHOD("ValidateProviderConfig"),
     METHOD("ConfigureProvider"),
@@ -34,8 +35,7 @@ static const struct rpc_method methods[] = {
     METHOD("ValidateDataResourceConfig"),
     METHOD("ReadDataSource"),
 #undef METHOD
-    {.name = "/tfplugin6.Provider/StopProvider", 
-     .handle = handle, .unary = true, .urgent = true},
+    {.name = "/tfplugin6.Provider/StopProvider", .handle = handle, .unary = true, .urgent = true},
     {0},
 };
 

@@ -28,7 +28,7 @@ static void put_fallback(struct arena *a, const struct tf_attr *attr, void *plan
         v.str = cty_text_new(a, attr->fallback, len);
     else if (cty_json_decode(a, tf_attr_type(a, attr), attr->fallback, len, &v, NULL) < 0)
         return; /* a table's mistake, which the test over all tables finds */
-    tf_decode_attr(a, attr, &v, planned, attr->name, &ignored);
+    tf_decode_attr(a, attr, &v, planned, &ignored);
 }
 
 void tf_put_fallbacks(struct arena *a, const struct tf_table *t, const void *config, void *planned) {
@@ -130,7 +130,6 @@ static bool open_attr(const struct tf_attr *attr, const void *s) {
 }
 
 const char *tf_open_argument(const struct tf_table *t, const void *planned) {
-    tf_each(attr, t)
-        if (open_attr(attr, planned)) return attr->name;
+    tf_each(attr, t) if (open_attr(attr, planned)) return attr->name;
     return NULL;
 }

@@ -29,19 +29,20 @@ struct tf_validate {
 };
 
 struct tf_plan {
-    const void *config;
-    const void *prior; /* NULL: create */
-    void *planned;     /* preset: proposed state with fallbacks, TF_STABLE rule applied when something changes */
-    bool changed;      /* preset: planned differs from prior; set it when live drift needs a change: computed attributes
-                          without TF_STABLE then become unknown (call tf_plan_unknown) */
+    const void *config; /* never NULL */
+    const void *prior;  /* NULL: create */
+    void *planned;      /* preset: proposed state with fallbacks, TF_STABLE rule applied when something changes */
+    bool changed;       /* preset: planned differs from prior; set it when live drift needs a change: computed attributes
+                           without TF_STABLE then become unknown (call tf_plan_unknown) */
     struct tf_private private;
     const char *replace[8]; /* attribute names to add to requires_replace, NULL-ended */
 };
 /* Makes every computed attribute of planned that is null in config and lacks TF_STABLE unknown. */
 void tf_plan_unknown(const struct tf_table *t, struct tf_plan *p);
 
+/* In create and update, arguments are known: what may be unknown in planned is computed. */
 struct tf_apply {
-    const void *config;  /* write-only values; may lack what ignore_changes ignores: act on planned */
+    const void *config;  /* never NULL, but for destroy; write-only values; may lack what ignore_changes ignores: act on planned */
     const void *prior;   /* NULL: create */
     const void *planned; /* NULL: destroy */
     void *state;         /* what is stored afterwards. Create: preset to planned; without `keep` nothing is stored if there
@@ -58,17 +59,17 @@ struct tf_read {
 };
 
 struct tf_import {
-    const char *id;
-    void *state; /* zeroed: fill what Read needs */
+    const char *id; /* clean text, may be empty */
+    void *state;    /* zeroed: fill what Read needs */
     struct tf_private private;
 };
 
 struct tf_move {
     const char *source_provider; /* "registry.opentofu.org/hashicorp/null" */
     const char *source_type;     /* "null_resource" */
-    const char *source_json;
-    void *state;
-    struct tf_private private;
+    const char *source_json;     /* the stored state, not checked */
+    void *state;                 /* zeroed */
+    struct tf_private private;   /* in: the source's own; out: NULL until set */
 };
 
 struct tf_resource {
@@ -81,7 +82,8 @@ struct tf_resource {
     void (*plan_destroy)(struct tf_req *req, const void *prior);
     void (*create)(struct tf_req *req, struct tf_apply *a);
     void (*update)(struct tf_req *req, struct tf_apply *a);
-    void (*destroy)(struct tf_req *req, struct tf_apply *a); /* success: gone; error: a->state (preset prior) stays */
+    void (*destroy)(struct tf_req *req, struct tf_apply *a); /* success: gone; error: a->state (preset prior) stays. Its
+                                                                  private.in may be that of the replacement's plan */
     void (*read)(struct tf_req *req, struct tf_read *r);
     void (*import)(struct tf_req *req, struct tf_import *i);
     void (*move)(struct tf_req *req, struct tf_move *m);
@@ -91,15 +93,15 @@ struct tf_data_source {
     const char *name, *description;
     struct tf_table table;
     void (*validate)(struct tf_req *req, struct tf_validate *v);
-    void (*read)(struct tf_req *req, void *state); /* preset to the config */
+    void (*read)(struct tf_req *req, void *state); /* preset to the config with its fallbacks */
 };
 
 struct tf_provider {
     struct tf_table table;
     const char *description;
     void (*validate)(struct tf_req *req, struct tf_validate *v);
-    /* Makes what req->provider of the other calls is. Unknowns may come in plan: what needs them fails later, where it
-     * is needed. Lives until done. */
+    /* Makes what req->provider of the other calls is, or reports why not and returns NULL. Unknowns may come in plan: what
+     * needs them fails later, where it is needed. config and its strings go with the call; the result lives until done. */
     void *(*configure)(struct tf_req *req, const void *config);
     void (*done)(void *provider);
     const struct tf_resource *const *resources; /* NULL-ended */
@@ -113,7 +115,8 @@ struct rpc_method;
 struct tf_server;
 struct tf_server *tf_server_new(const struct tf_provider *p, struct cancel *stop);
 void tf_server_free(struct tf_server *s); /* no call may be running */
-/* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`. */
+/* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`, and with it
+ * the ctx of every call that runs; calls that come later are answered, with a ctx that is cancelled. */
 const struct rpc_method *tf_server_methods(void);
 
 /* Documentation pages from the tables, as registries show them: DOCS/index.md, DOCS/resources/NAME.md and

@@ -48,8 +48,7 @@ ProtobufCMessage *tf_configure_provider(struct tf_call *c, const void *request) 
 
 ProtobufCMessage *tf_stop_provider(struct tf_call *c, const void *request) {
     (void) request;
-    Tfplugin6__StopProvider__Response *m =
-        TF_REPLY(c, Tfplugin6__StopProvider__Response, TFPLUGIN6__STOP_PROVIDER__RESPONSE__INIT);
+    Tfplugin6__StopProvider__Response *m = TF_REPLY(c, Tfplugin6__StopProvider__Response, TFPLUGIN6__STOP_PROVIDER__RESPONSE__INIT);
     cancel_request(c->server->stop);
     return &m->base;
 }

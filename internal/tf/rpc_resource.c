@@ -38,7 +38,8 @@ ProtobufCMessage *tf_validate_resource_config(struct tf_call *c, const void *req
     return &m->base;
 }
 
-static void upgrade(struct tf_call *c, const Tfplugin6__UpgradeResourceState__Request *q, Tfplugin6__UpgradeResourceState__Response *m) {
+static void upgrade(struct tf_call *c, const Tfplugin6__UpgradeResourceState__Request *q,
+                    Tfplugin6__UpgradeResourceState__Response *m) {
     const struct tf_shape *shape = NULL;
     const struct tf_resource *r = tf_find_resource(c, q->type_name, &shape);
     if (!r) return;
@@ -49,8 +50,8 @@ static void upgrade(struct tf_call *c, const Tfplugin6__UpgradeResourceState__Re
     }
     if (q->version > r->version) {
         tf_error(&c->diags, NULL, "The stored state is of a newer provider",
-                 "It has schema version %lld of %s, this provider knows %ld. Use the newer version of the provider.", (long long) q->version,
-                 r->name, r->version);
+                 "It has schema version %lld of %s, this provider knows %ld. Use the newer version of the provider.",
+                 (long long) q->version, r->name, r->version);
         return;
     }
     Tfplugin6__DynamicValue raw = TFPLUGIN6__DYNAMIC_VALUE__INIT;
@@ -176,7 +177,8 @@ ProtobufCMessage *tf_plan_resource_change(struct tf_call *c, const void *request
 /* ---- apply ---- */
 
 static bool same_as_prior(struct tf_call *c, const struct tf_shape *shape, const struct tf_apply *a) {
-    struct cty_value prior = tf_encode(c->arena, shape, a->prior, true, NULL), now = tf_encode(c->arena, shape, a->state, true, NULL);
+    struct cty_value prior = tf_encode(c->arena, shape, a->prior, true, NULL),
+                     now = tf_encode(c->arena, shape, a->state, true, NULL);
     return cty_equal(&prior, &now);
 }
 
@@ -195,7 +197,8 @@ static void destroy(struct tf_call *c, const struct tf_shape *shape, const struc
     m->private_ = private_out(&a->private, private);
 }
 
-static void apply(struct tf_call *c, const Tfplugin6__ApplyResourceChange__Request *q, Tfplugin6__ApplyResourceChange__Response *m) {
+static void apply(struct tf_call *c, const Tfplugin6__ApplyResourceChange__Request *q,
+                  Tfplugin6__ApplyResourceChange__Response *m) {
     const struct tf_shape *shape = NULL;
     const struct tf_resource *r = tf_find_resource(c, q->type_name, &shape);
     void *config = NULL, *prior = NULL, *planned = NULL, *state = NULL;
@@ -205,14 +208,16 @@ static void apply(struct tf_call *c, const Tfplugin6__ApplyResourceChange__Reque
         !tf_read_struct(c, shape, planned ? q->planned_state : q->prior_state, "planned state", &state) ||
         !tf_read_struct(c, shape, q->config, "configuration", &config))
         return;
-    struct tf_apply a = {.config = config, .prior = prior, .planned = planned, .state = state, .private = private_in(c, q->planned_private)};
+    struct tf_apply a = {
+        .config = config, .prior = prior, .planned = planned, .state = state, .private = private_in(c, q->planned_private)};
     if (!planned) {
         if (prior) destroy(c, shape, r, &a, q->planned_private, m);
         return;
     }
     const char *open = tf_open_argument(shape->table, planned);
     if (open)
-        tf_error(&c->diags, open, "An argument has no value yet", "The change can't be applied before the value of %s is known.", open);
+        tf_error(&c->diags, open, "An argument has no value yet", "The change can't be applied before the value of %s is known.",
+                 open);
     if (open || !need_config(c, config)) return;
     void (*op)(struct tf_req *, struct tf_apply *) = prior ? r->update : r->create;
     if (op) op(&c->req, &a);
@@ -230,7 +235,8 @@ ProtobufCMessage *tf_apply_resource_change(struct tf_call *c, const void *reques
 
 /* ---- import and move ---- */
 
-static void import(struct tf_call *c, const Tfplugin6__ImportResourceState__Request *q, Tfplugin6__ImportResourceState__Response *m) {
+static void import(struct tf_call *c, const Tfplugin6__ImportResourceState__Request *q,
+                   Tfplugin6__ImportResourceState__Response *m) {
     const struct tf_shape *shape = NULL;
     const struct tf_resource *r = tf_find_resource(c, q->type_name, &shape);
     if (!r || !tf_need_provider(c)) return;

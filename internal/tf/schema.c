@@ -8,7 +8,7 @@ static Tfplugin6__Schema__Attribute **attributes(struct tf_call *c, const struct
 
 static Tfplugin6__Schema__Object *nested(struct tf_call *c, const struct tf_attr *attr) {
     Tfplugin6__Schema__Object *o = TF_REPLY(c, Tfplugin6__Schema__Object, TFPLUGIN6__SCHEMA__OBJECT__INIT);
-    o->nesting = attr->type == TF_OBJECT      ? TFPLUGIN6__SCHEMA__OBJECT__NESTING_MODE__SINGLE
+    o->nesting = attr->type == TF_OBJECT        ? TFPLUGIN6__SCHEMA__OBJECT__NESTING_MODE__SINGLE
                  : attr->type == TF_LIST_OBJECT ? TFPLUGIN6__SCHEMA__OBJECT__NESTING_MODE__LIST
                                                 : TFPLUGIN6__SCHEMA__OBJECT__NESTING_MODE__MAP;
     o->attributes = attributes(c, attr->nested, &o->n_attributes);

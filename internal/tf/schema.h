@@ -35,20 +35,20 @@ struct tf_attr {
     const char *name; /* NULL ends a table */
     enum tf_type type;
     unsigned flags;
-    size_t offset;              /* of the value in the resource's struct */
-    const char *description;    /* Markdown; one or more sentences */
+    size_t offset;                 /* of the value in the resource's struct */
+    const char *description;       /* Markdown; one or more sentences */
     const struct tf_table *nested; /* of TF_*OBJECT */
     /* Value put in the plan where the config is null: the text of a string, "true", "42", or JSON for collections
      * (["latest"]). The attribute must be optional and computed. */
     const char *fallback;
     /* Checks a known, non-null value (elements: each known string); returns NULL or what is wrong and what to do. */
     const char *(*check)(struct arena *a, const char *text);
-    const char *conflicts; /* names, space-separated: at most one of them and this may be set */
+    const char *conflicts;  /* names, space-separated: at most one of them and this may be set */
     const char *deprecated; /* what to use instead */
 };
 
 struct tf_table {
     const struct tf_attr *attrs;
-    size_t size; /* of the struct */
+    size_t size;        /* of the struct */
     const char *one_of; /* names, space-separated: exactly one must be set; NULL: no such rule */
 };

@@ -62,7 +62,8 @@ bool tf_read_value(struct tf_call *c, const struct tf_shape *shape, const Tfplug
     return false;
 }
 
-bool tf_read_struct(struct tf_call *c, const struct tf_shape *shape, const Tfplugin6__DynamicValue *in, const char *what, void **ret) {
+bool tf_read_struct(struct tf_call *c, const struct tf_shape *shape, const Tfplugin6__DynamicValue *in, const char *what,
+                    void **ret) {
     struct cty_value v;
     if (!tf_read_value(c, shape, in, what, &v)) return false;
     size_t before = c->diags.n;
@@ -83,10 +84,11 @@ Tfplugin6__DynamicValue *tf_write_state(struct tf_call *c, const struct tf_shape
     const char *unsettled = NULL;
     struct cty_value v = tf_encode(c->arena, shape, s, true, &unsettled);
     if (unsettled && !tf_failed(&c->diags))
-        tf_error(&c->diags, unsettled, "A value is still unknown",
-                 "The provider has done its work, but %s has no value. This is a bug in the provider; please report it. The value is "
-                 "stored as null.",
-                 unsettled);
+        tf_error(
+            &c->diags, unsettled, "A value is still unknown",
+            "The provider has done its work, but %s has no value. This is a bug in the provider; please report it. The value is "
+            "stored as null.",
+            unsettled);
     return tf_write_value(c, shape, &v);
 }
 
@@ -97,7 +99,8 @@ static const struct {
     const ProtobufCMessageDescriptor *request;
     tf_handler *run;
 } methods[] = {
-#define METHOD(name, lower, run) {"/tfplugin6.Provider/" #name, &tfplugin6__##lower##__request__descriptor, run}
+#define METHOD(name, lower, run)                                                                                                   \
+    { "/tfplugin6.Provider/" #name, &tfplugin6__##lower##__request__descriptor, run }
     METHOD(GetProviderSchema, get_provider_schema, tf_get_provider_schema),
     METHOD(ValidateProviderConfig, validate_provider_config, tf_validate_provider_config),
     METHOD(ConfigureProvider, configure_provider, tf_configure_provider),

@@ -40,16 +40,16 @@ int tf_dispatch(struct tf_server *s, const struct ctx *ctx, const char *method, 
 /* A method's work: request and reply are messages of its own types, the reply lives in the call's arena. */
 typedef ProtobufCMessage *tf_handler(struct tf_call *c, const void *request);
 tf_handler tf_get_provider_schema, tf_validate_provider_config, tf_configure_provider, tf_stop_provider;
-tf_handler tf_validate_resource_config, tf_upgrade_resource_state, tf_read_resource, tf_plan_resource_change, tf_apply_resource_change,
-    tf_import_resource_state, tf_move_resource_state;
+tf_handler tf_validate_resource_config, tf_upgrade_resource_state, tf_read_resource, tf_plan_resource_change,
+    tf_apply_resource_change, tf_import_resource_state, tf_move_resource_state;
 tf_handler tf_validate_data_resource_config, tf_read_data_source;
 
 /* A reply of a message type with the diagnostics in it. */
-#define TF_REPLY(c, type, init)                          \
-    ({                                                   \
-        type *_reply = arena_alloc((c)->arena, sizeof(type)); \
-        *_reply = (type) init;                           \
-        _reply;                                          \
+#define TF_REPLY(c, type, init)                                                                                                    \
+    ({                                                                                                                             \
+        type *_reply = arena_alloc((c)->arena, sizeof(type));                                                                      \
+        *_reply = (type) init;                                                                                                     \
+        _reply;                                                                                                                    \
     })
 #define TF_PUT_DIAGS(c, reply) ((reply)->n_diagnostics = tf_diags_message((c), &(reply)->diagnostics))
 size_t tf_diags_message(struct tf_call *c, Tfplugin6__Diagnostic ***ret);
@@ -58,7 +58,8 @@ size_t tf_diags_message(struct tf_call *c, Tfplugin6__Diagnostic ***ret);
 bool tf_read_value(struct tf_call *c, const struct tf_shape *shape, const Tfplugin6__DynamicValue *in, const char *what,
                    struct cty_value *ret);
 /* The same down to the struct: NULL for null. */
-bool tf_read_struct(struct tf_call *c, const struct tf_shape *shape, const Tfplugin6__DynamicValue *in, const char *what, void **ret);
+bool tf_read_struct(struct tf_call *c, const struct tf_shape *shape, const Tfplugin6__DynamicValue *in, const char *what,
+                    void **ret);
 Tfplugin6__DynamicValue *tf_write_value(struct tf_call *c, const struct tf_shape *shape, const struct cty_value *v);
 /* A struct as what is stored: wholly known, write-only attributes null. An unknown in it is null, and an error unless there
  * is one already. NULL is null. */

@@ -25,15 +25,24 @@ static inline enum tf_state tf_state_of(const void *s, const struct tf_attr *att
 static inline bool tf_is_object(const struct tf_attr *attr) { return attr->type >= TF_OBJECT; }
 #define tf_each(attr, table) for (const struct tf_attr *attr = (table)->attrs; attr->name; attr++)
 
-/* "tags", "tags[0]", "images[\"api\"]": the attribute below an outer path, which is kept where there is one. */
-const char *tf_path_key(struct arena *a, const char *path, const char *key);
-const char *tf_path_index(struct arena *a, const char *path, size_t i);
+/* Where a diagnostic belongs: a top-level attribute or an element of one. Whatever lies deeper keeps the place of what it
+ * lies in, since deeper paths lose the source line. Made into a path only when something is wrong there. */
+struct tf_place {
+    const char *attr; /* NULL: the object as a whole */
+    const char *key;  /* of a map's element */
+    long index;       /* of a list's, else -1 */
+    bool inner;       /* below a nested attribute */
+};
+struct tf_place tf_place_attr(struct tf_place outer, const char *attr);
+struct tf_place tf_place_key(struct tf_place p, const char *key);
+struct tf_place tf_place_index(struct tf_place p, size_t i);
+const char *tf_place_path(struct arena *a, struct tf_place p);
 
 /* A value of the table's type as its struct. What a struct can't hold (NUL in a string, a number that is not whole) is
  * reported. NULL for null; an unknown object is a struct of unknowns. */
 void *tf_decode(struct arena *a, const struct tf_shape *shape, const struct cty_value *v, struct tf_diags *d);
-/* One attribute's value into the struct s. path is the diagnostics' own. */
-void tf_decode_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *v, void *s, const char *path, struct tf_diags *d);
+/* One attribute's value into the struct s. */
+void tf_decode_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *v, void *s, struct tf_diags *d);
 
 /* The other way. Write-only attributes become null. With settle, unknowns become null as well, and the name of the first
  * top-level attribute that had one goes to *ret_unsettled (if there is none it stays as it is); without, pass NULL. */

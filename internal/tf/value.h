@@ -67,5 +67,5 @@ bool tf_map_equal(const struct tf_map *a, const struct tf_map *b);
 /* Unknown itself, or an element of it is. */
 bool tf_strings_unknown(const struct tf_strings *s);
 bool tf_map_unknown(const struct tf_map *m);
-const char *tf_map_get(const struct tf_map *m, const char *key); /* NULL if absent, null or unknown */
+const char *tf_map_get(const struct tf_map *m, const char *key);                             /* NULL if absent, null or unknown */
 void tf_map_put(struct arena *a, struct tf_map *m, const char *key, struct tf_string value); /* keeps the order */

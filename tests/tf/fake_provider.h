@@ -15,6 +15,7 @@
 struct fake_one {
     struct tf_string a, secret, made;
     struct tf_int b;
+    struct tf_strings words;
 };
 struct fake_item {
     struct tf_string name, id;
@@ -50,6 +51,7 @@ static const struct tf_attr fake_one_attrs[] = {
     {"b", TF_INT, FAKE_OC, AT(b), "B.", .fallback = "7", .check = fake_check_count},
     {"made", TF_STRING, TF_COMPUTED, AT(made), "Made."},
     {"secret", TF_STRING, TF_OPTIONAL | TF_WRITE_ONLY | TF_SENSITIVE, AT(secret), "Secret."},
+    {"words", TF_LIST_STRING, TF_OPTIONAL, AT(words), "Words.", .check = fake_check_tag},
     {0},
 };
 #undef AT
@@ -149,7 +151,8 @@ static void fake_read(struct tf_req *req, struct tf_read *r) {
     struct fake_thing *t = r->state;
     char *world = NULL;
     size_t n;
-    if (!tf_text(t->text) || t->text.v[0] != '/' || fs_read(req->ctx->arena, t->text.v, 100, &world, &n, NULL) < 0) world = (char *) "";
+    if (!tf_text(t->text) || t->text.v[0] != '/' || fs_read(req->ctx->arena, t->text.v, 100, &world, &n, NULL) < 0)
+        world = (char *) "";
     world = str_trim(req->ctx->arena, world);
     if (str_eq(world, "gone")) r->gone = true;
     if (str_eq(world, "drift")) t->labels = (struct tf_map){0};
@@ -254,8 +257,9 @@ static const struct tf_attr fake_data_attrs[] = {
 static void fake_data_read(struct tf_req *req, void *state) {
     struct fake_data *d = state;
     if (str_eq(d->name.v, "none")) tf_error(req->diags, "name", "There is no such data", "Name another.");
-    d->value = str_eq(d->name.v, "unknown") ? TF_UNKNOWN_STRING
-                                            : tf_str(arena_printf(req->ctx->arena, "%s by %s", d->name.v, (const char *) req->provider));
+    d->value = str_eq(d->name.v, "unknown")
+                   ? TF_UNKNOWN_STRING
+                   : tf_str(arena_printf(req->ctx->arena, "%s by %s", d->name.v, (const char *) req->provider));
 }
 
 static const struct tf_data_source fake_data = {

@@ -19,9 +19,23 @@ static void test_types_refused(void **state) {
     (void) state;
     AUTO_ARENA struct arena *a = arena_new();
     static const char *const bad[] = {
-        "", "1", "null", "\"any\"", "[]", "[\"list\"]", "[\"list\",\"string\",\"string\"]", "[\"object\"]",
-        "[\"object\",[]]", "[\"object\",{\"a\":\"string\",\"a\":\"bool\"}]", "[\"object\",{},[\"b\"]]",
-        "[\"object\",{},{}]", "[\"tuple\",{}]", "[\"tuple\"]", "[\"list\",\"\xff\"]", "\"string\" x", "[[\"list\"],\"string\"]",
+        "",
+        "1",
+        "null",
+        "\"any\"",
+        "[]",
+        "[\"list\"]",
+        "[\"list\",\"string\",\"string\"]",
+        "[\"object\"]",
+        "[\"object\",[]]",
+        "[\"object\",{\"a\":\"string\",\"a\":\"bool\"}]",
+        "[\"object\",{},[\"b\"]]",
+        "[\"object\",{},{}]",
+        "[\"tuple\",{}]",
+        "[\"tuple\"]",
+        "[\"list\",\"\xff\"]",
+        "\"string\" x",
+        "[[\"list\"],\"string\"]",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         AUTO_ERR struct err err = {0};
@@ -60,40 +74,51 @@ static void test_msgpack_refused(void **state) {
     } bad[] = {
 #define BYTES(s) s, sizeof s - 1
         {"\"string\"", BYTES("")},
-        {"\"string\"", BYTES("\xc1")},                          /* unused */
-        {"\"string\"", BYTES("\xa1\xff")},                      /* not UTF-8 */
-        {"\"string\"", BYTES("\xa3\xed\xa0\x80")},              /* a surrogate */
+        {"\"string\"", BYTES("\xc1")},             /* unused */
+        {"\"string\"", BYTES("\xa1\xff")},         /* not UTF-8 */
+        {"\"string\"", BYTES("\xa3\xed\xa0\x80")}, /* a surrogate */
         {"\"string\"", BYTES("\x01")},
-        {"\"string\"", BYTES("\xdb\xff\xff\xff\xff" "x")},      /* longer than what follows */
+        {"\"string\"", BYTES("\xdb\xff\xff\xff\xff"
+                             "x")}, /* longer than what follows */
         {"\"bool\"", BYTES("\x01")},
         {"\"number\"", BYTES("\xc3")},
-        {"\"number\"", BYTES("\xcb\x7f\xf8\0\0\0\0\0\0")},      /* NaN */
-        {"\"number\"", BYTES("\xca\xff\xc0\0\0")},              /* NaN */
+        {"\"number\"", BYTES("\xcb\x7f\xf8\0\0\0\0\0\0")}, /* NaN */
+        {"\"number\"", BYTES("\xca\xff\xc0\0\0")},         /* NaN */
         {"\"number\"", BYTES("\xa1x")},
         {"\"number\"", BYTES("\xa0")},
-        {"\"number\"", BYTES("\xa5" "1e999")},                  /* fine: see below */
-        {"\"number\"", BYTES("\xac" "1e9999999999")},           /* too many digits */
+        {"\"number\"", BYTES("\xa5"
+                             "1e999")}, /* fine: see below */
+        {"\"number\"", BYTES("\xac"
+                             "1e9999999999")}, /* too many digits */
         {"[\"list\",\"string\"]", BYTES("\xdd\xff\xff\xff\xff\xc0")},
         {"[\"list\",\"string\"]", BYTES("\x80")},
         {"[\"map\",\"string\"]", BYTES("\x90")},
-        {"[\"map\",\"string\"]", BYTES("\xdf\x80\0\0\0\xa1" "a\xc0")},
-        {"[\"map\",\"string\"]", BYTES("\x82\xa1" "a\xc0\xa1" "a\xc0")},           /* a key twice */
-        {"[\"map\",\"string\"]", BYTES("\x82\xa2\xc3\xa9\xc0\xa3" "e\xcc\x81\xc0")}, /* twice after NFC */
+        {"[\"map\",\"string\"]", BYTES("\xdf\x80\0\0\0\xa1"
+                                       "a\xc0")},
+        {"[\"map\",\"string\"]", BYTES("\x82\xa1"
+                                       "a\xc0\xa1"
+                                       "a\xc0")}, /* a key twice */
+        {"[\"map\",\"string\"]", BYTES("\x82\xa2\xc3\xa9\xc0\xa3"
+                                       "e\xcc\x81\xc0")}, /* twice after NFC */
         {"[\"map\",\"string\"]", BYTES("\x81\xc0\xc0")},
         {"[\"map\",\"string\"]", BYTES("\x81\x01\xc0")},
-        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x80")},                        /* missing */
-        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x82\xa1" "a\xc0\xa1" "b\xc0")}, /* unknown */
-        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x82\xa1" "a\xc0\xa1" "a\xc0")}, /* twice */
+        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x80")}, /* missing */
+        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x82\xa1"
+                                                  "a\xc0\xa1"
+                                                  "b\xc0")}, /* unknown */
+        {"[\"object\",{\"a\":\"string\"}]", BYTES("\x82\xa1"
+                                                  "a\xc0\xa1"
+                                                  "a\xc0")}, /* twice */
         {"[\"tuple\",[\"string\"]]", BYTES("\x90")},
         {"\"dynamic\"", BYTES("\xa1x")},
         {"\"dynamic\"", BYTES("\x91\xc0")},
         {"\"dynamic\"", BYTES("\x92\xc4\x03\"x\"\xc0")},
         {"\"dynamic\"", BYTES("\x92\xc0\xc0")},
-        {"\"string\"", BYTES("\xc7\x03\x0b\x81\x01\xc2")},      /* another extension */
+        {"\"string\"", BYTES("\xc7\x03\x0b\x81\x01\xc2")}, /* another extension */
         {"\"string\"", BYTES("\xc7\x03\x0c\x81\x01\x01")},
-        {"\"string\"", BYTES("\xc7\x04\x0c\x81\x01\xc2\xc2")},  /* bytes behind the map */
-        {"\"string\"", BYTES("\xc7\x03\x0c\x82\x01\xc2")},      /* one pair short */
-        {"\"bool\"", BYTES("\xc7\x04\x0c\x81\x02\xa1x")},       /* a prefix of a bool */
+        {"\"string\"", BYTES("\xc7\x04\x0c\x81\x01\xc2\xc2")}, /* bytes behind the map */
+        {"\"string\"", BYTES("\xc7\x03\x0c\x82\x01\xc2")},     /* one pair short */
+        {"\"bool\"", BYTES("\xc7\x04\x0c\x81\x02\xa1x")},      /* a prefix of a bool */
         {"\"string\"", BYTES("\xc7\x05\x0c\x81\x03\x92\x00\xc3")},
         {"\"number\"", BYTES("\xc7\x04\x0c\x81\x03\x91\x00")},
         {"\"string\"", BYTES("\xc7\x03\x0c\x81\x05\x01")},
@@ -166,8 +191,10 @@ static void test_nfc(void **state) {
     (void) state;
     AUTO_ARENA struct arena *a = arena_new();
     static const char *const cases[][2] = {
-        {"cafe\xcc\x81", "caf\xc3\xa9"}, {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"},
-        {"\xe2\x84\xab", "\xc3\x85"},    {"\xef\xac\x81", "\xef\xac\x81"},
+        {"cafe\xcc\x81", "caf\xc3\xa9"},
+        {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"},
+        {"\xe2\x84\xab", "\xc3\x85"},
+        {"\xef\xac\x81", "\xef\xac\x81"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         assert_string_equal(cty_text_new(a, cases[i][0], strlen(cases[i][0])).s, cases[i][1]);
@@ -183,18 +210,46 @@ static void test_numbers(void **state) {
     (void) state;
     AUTO_ARENA struct arena *a = arena_new();
     static const char *const texts[][2] = {
-        {"0", "0"},       {"-0", "0"},       {"-0.000", "0"},   {"007", "7"},          {"+1", "1"},
-        {"1.50", "1.5"},  {"1e3", "1000"},   {"15e-1", "1.5"},  {"0.1", "0.1"},        {"-.5", "-0.5"},
-        {"5.", "5"},      {"1E+2", "100"},   {"0e999999", "0"}, {"1e-7", "0.0000001"}, {"9223372036854775808", "9223372036854775808"},
+        {"0", "0"},
+        {"-0", "0"},
+        {"-0.000", "0"},
+        {"007", "7"},
+        {"+1", "1"},
+        {"1.50", "1.5"},
+        {"1e3", "1000"},
+        {"15e-1", "1.5"},
+        {"0.1", "0.1"},
+        {"-.5", "-0.5"},
+        {"5.", "5"},
+        {"1E+2", "100"},
+        {"0e999999", "0"},
+        {"1e-7", "0.0000001"},
+        {"9223372036854775808", "9223372036854775808"},
         {"123.456e1", "1234.56"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) assert_string_equal(cty_num_text(a, num(a, texts[i][0])), texts[i][1]);
-    static const char *const bad[] = {"", "-", ".", "e1", "1e", "1e+", "1x", "0x10", "1 ", " 1", "1_0", "Inf", "NaN", "1.2.3", "--1"};
+    static const char *const bad[] = {"",   "-",  ".",   "e1",  "1e",  "1e+",   "1x", "0x10",
+                                      "1 ", " 1", "1_0", "Inf", "NaN", "1.2.3", "--1"};
     struct cty_num n;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) assert_true(cty_num_parse(a, bad[i], strlen(bad[i]), &n, NULL) < 0);
     assert_int_equal(cty_num_parse(a, "1e99999", 7, &n, NULL), -ERR_LIMIT);
-    static const char *const rising[] = {"-1e30", "-9223372036854775808", "-2", "-1.5", "-0.1", "0", "0.1", "0.25", "1", "1.25",
-                                         "1.3", "9", "10", "10.5", "9223372036854775807", "9223372036854775808", "1e400"};
+    static const char *const rising[] = {"-1e30",
+                                         "-9223372036854775808",
+                                         "-2",
+                                         "-1.5",
+                                         "-0.1",
+                                         "0",
+                                         "0.1",
+                                         "0.25",
+                                         "1",
+                                         "1.25",
+                                         "1.3",
+                                         "9",
+                                         "10",
+                                         "10.5",
+                                         "9223372036854775807",
+                                         "9223372036854775808",
+                                         "1e400"};
     for (size_t i = 0; i < ARRAY_SIZE(rising); i++)
         for (size_t j = 0; j < ARRAY_SIZE(rising); j++) {
             int c = cty_num_compare(num(a, rising[i]), num(a, rising[j]));
@@ -211,8 +266,8 @@ static void test_numbers(void **state) {
 static void test_state_json(void **state) {
     (void) state;
     AUTO_ARENA struct arena *a = arena_new();
-    const struct cty_type *t =
-        type(a, "[\"object\",{\"d\":\"dynamic\",\"m\":[\"map\",\"string\"],\"n\":\"number\",\"o\":[\"object\",{\"x\":\"bool\"}],\"s\":[\"set\",\"string\"]}]");
+    const struct cty_type *t = type(a, "[\"object\",{\"d\":\"dynamic\",\"m\":[\"map\",\"string\"],\"n\":\"number\",\"o\":["
+                                       "\"object\",{\"x\":\"bool\"}],\"s\":[\"set\",\"string\"]}]");
     const char *json = " {\"gone\": {\"a\":[1,{\"b\":\"\\\"]\"}],\"c\":null}, \"n\": 9007199254740993,\n \"s\":[\"b\",\"a\",\"b\"],"
                        "\"o\":{\"old\":1}, \"d\": {\"value\": [1, \"x\"], \"type\": [\"tuple\",[\"number\",\"string\"]]} } ";
     struct cty_value v;
@@ -241,7 +296,9 @@ static void test_json_converts(void **state) {
         {"\"string\"", "\"\\ud83d\\udc33 \\u0041\\n\\/\\\"\"", "\"\xf0\x9f\x90\xb3 A\\n/\\\"\""},
         {"\"string\"", "\"\\ud83d\"", "\"\xef\xbf\xbd\""},
         {"\"string\"", "\"\\ud83dx\\u00e9\"", "\"\xef\xbf\xbdx\xc3\xa9\""},
-        {"\"string\"", "\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd" "A\""},
+        {"\"string\"", "\"\\ud83d\\u0041\"",
+         "\"\xef\xbf\xbd"
+         "A\""},
         {"\"number\"", "\"7\"", "7"},
         {"\"bool\"", "\"true\"", "true"},
         {"\"string\"", "[]", NULL},

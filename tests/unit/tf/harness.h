@@ -126,7 +126,7 @@ static inline void pb_arena_free(void *arena, void *p) {
     (void) p;
 }
 
-#define CALL(h, Name, lower, request)                                                                                     \
+#define CALL(h, Name, lower, request)                                                                                              \
     ((Tfplugin6__##Name##__Response *) call_in_arena((h), #Name, &(request)->base, &tfplugin6__##lower##__response__descriptor))
 static inline void *call_in_arena(struct harness *h, const char *name, const ProtobufCMessage *request,
                                   const ProtobufCMessageDescriptor *reply) {
@@ -135,7 +135,8 @@ static inline void *call_in_arena(struct harness *h, const char *name, const Pro
     uint8_t *in = arena_alloc(h->arena, len);
     const void *out = NULL;
     protobuf_c_message_pack(request, in);
-    int status = tf_dispatch(h->server, &h->ctx, arena_printf(h->arena, "/tfplugin6.Provider/%s", name), in, len, &out, &out_len, &err);
+    int status =
+        tf_dispatch(h->server, &h->ctx, arena_printf(h->arena, "/tfplugin6.Provider/%s", name), in, len, &out, &out_len, &err);
     if (status != RPC_OK) fail_msg("%s: status %d: %s", name, status, err_text(&err));
     ProtobufCAllocator allocator = {pb_arena_alloc, pb_arena_free, h->arena};
     void *m = protobuf_c_message_unpack(reply, &allocator, out_len, out);

@@ -1,6 +1,7 @@
 #include "harness.h"
 
-static Tfplugin6__ApplyResourceChange__Response *apply(struct harness *h, const char *prior, const char *planned, const char *config) {
+static Tfplugin6__ApplyResourceChange__Response *apply(struct harness *h, const char *prior, const char *planned,
+                                                       const char *config) {
     Tfplugin6__ApplyResourceChange__Request q = TFPLUGIN6__APPLY_RESOURCE_CHANGE__REQUEST__INIT;
     q.type_name = (char *) "probe_thing";
     q.prior_state = dyn_of(h, thing(h), prior);
@@ -18,23 +19,30 @@ static Tfplugin6__ApplyResourceChange__Response *apply(struct harness *h, const 
 static const struct {
     const char *what, *prior, *planned, *config, *state, *private, *diags;
 } cases[] = {
-    {"create", NULL, "{\"name\":\"x\",\"id\":\"??\",\"one\":{\"a\":\"1\",\"made\":\"??\"},\"items\":[{\"id\":\"??\",\"name\":\"i\"}]," OPEN "}",
+    {"create", NULL,
+     "{\"name\":\"x\",\"id\":\"??\",\"one\":{\"a\":\"1\",\"made\":\"??\"},\"items\":[{\"id\":\"??\",\"name\":\"i\"}]," OPEN "}",
      "{\"name\":\"x\",\"token\":\"four\"}",
-     "{\"id\":\"id-x\",\"items\":[{\"id\":\"item-i\",\"name\":\"i\"}],\"name\":\"x\",\"one\":{\"a\":\"1\",\"made\":\"made\"},\"rev\":\"r1\",\"seen\":\"4\"}",
+     "{\"id\":\"id-x\",\"items\":[{\"id\":\"item-i\",\"name\":\"i\"}],\"name\":\"x\",\"one\":{\"a\":\"1\",\"made\":\"made\"},"
+     "\"rev\":\"r1\",\"seen\":\"4\"}",
      "{\"made\":true}", ""},
-    {"create: error", NULL, "{\"act\":\"fail\",\"name\":\"x\",\"id\":\"??\"," OPEN "}", "{\"name\":\"x\"}", "absent", PLAN, "E text: It failed"},
+    {"create: error", NULL, "{\"act\":\"fail\",\"name\":\"x\",\"id\":\"??\"," OPEN "}", "{\"name\":\"x\"}", "absent", PLAN,
+     "E text: It failed"},
     {"create: error, kept, unknowns null", NULL, "{\"act\":\"keep\",\"name\":\"x\",\"id\":\"??\",\"tags\":[\"??\"]," OPEN "}",
      "{\"name\":\"x\"}", "{\"act\":\"keep\",\"name\":\"x\",\"tags\":[null]}", PLAN, "E labels[k]: It failed late"},
     {"create: a value forgotten", NULL, "{\"act\":\"unknown\",\"name\":\"x\",\"id\":\"??\"," OPEN "}", "{\"name\":\"x\"}",
-     "{\"act\":\"unknown\",\"id\":\"id-x\",\"name\":\"x\",\"seen\":\"none\"}", "{\"made\":true}", "E rev: A value is still unknown"},
+     "{\"act\":\"unknown\",\"id\":\"id-x\",\"name\":\"x\",\"seen\":\"none\"}", "{\"made\":true}",
+     "E rev: A value is still unknown"},
     {"create: a bad byte", NULL, "{\"act\":\"bytes\",\"name\":\"x\",\"id\":\"??\"," OPEN "}", "{\"name\":\"x\"}",
-     "{\"act\":\"bytes\",\"id\":\"id-x\",\"name\":\"x\",\"rev\":\"cut\xef\xbf\xbd\xef\xbf\xbd\",\"seen\":\"none\"}", "{\"made\":true}", ""},
+     "{\"act\":\"bytes\",\"id\":\"id-x\",\"name\":\"x\",\"rev\":\"cut\xef\xbf\xbd\xef\xbf\xbd\",\"seen\":\"none\"}",
+     "{\"made\":true}", ""},
     {"write-only values that come in a plan are not stored", NULL,
      "{\"name\":\"x\",\"token\":\"t\",\"one\":{\"secret\":\"s\"},\"secrets\":{\"k\":{\"value\":\"v\"}},\"id\":\"??\"," OPEN "}",
-     "{\"name\":\"x\"}", "{\"id\":\"id-x\",\"name\":\"x\",\"one\":{},\"rev\":\"r1\",\"secrets\":{\"k\":{}},\"seen\":\"none\"}", "{\"made\":true}", ""},
+     "{\"name\":\"x\"}", "{\"id\":\"id-x\",\"name\":\"x\",\"one\":{},\"rev\":\"r1\",\"secrets\":{\"k\":{}},\"seen\":\"none\"}",
+     "{\"made\":true}", ""},
     {"update", PRIOR, "{\"id\":\"id-x\",\"name\":\"x\",\"text\":\"t\"," OPEN "}", "{\"name\":\"x\"}",
      "{\"id\":\"id-x\",\"name\":\"x\",\"rev\":\"r2\",\"seen\":\"none\",\"text\":\"t\"}", "{\"made\":true}", ""},
-    {"update: error", PRIOR, "{\"act\":\"fail\",\"id\":\"id-x\",\"name\":\"x\"," OPEN "}", "{\"name\":\"x\"}", "absent", PLAN, "E text: It failed"},
+    {"update: error", PRIOR, "{\"act\":\"fail\",\"id\":\"id-x\",\"name\":\"x\"," OPEN "}", "{\"name\":\"x\"}", "absent", PLAN,
+     "E text: It failed"},
     {"update: error, kept", PRIOR, "{\"act\":\"keep\",\"id\":\"id-x\",\"name\":\"x\"," OPEN "}", "{\"name\":\"x\"}",
      "{\"act\":\"keep\",\"id\":\"id-x\",\"name\":\"x\"}", PLAN, "E labels[k]: It failed late"},
     {"an argument is open", NULL, "{\"name\":\"x\",\"labels\":{\"a\":\"??\"}}", "{\"name\":\"x\"}", "absent", PLAN,
@@ -83,7 +91,8 @@ static void *wait_in_create(void *arg) {
     struct waiting *w = arg;
     w->h.arena = arena_new(); /* a thread, an arena */
     w->h.ctx.arena = w->h.arena;
-    Tfplugin6__ApplyResourceChange__Response *m = apply(&w->h, NULL, "{\"name\":\"x\",\"act\":\"wait\",\"id\":\"??\"}", "{\"name\":\"x\"}");
+    Tfplugin6__ApplyResourceChange__Response *m =
+        apply(&w->h, NULL, "{\"name\":\"x\",\"act\":\"wait\",\"id\":\"??\"}", "{\"name\":\"x\"}");
     w->diags = DIAGS(&w->h, m);
     w->absent = !m->new_state;
     return NULL;
@@ -110,7 +119,8 @@ static void test_stop(void **state) {
         assert_true(w[i].absent);
         arena_free(w[i].h.arena);
     }
-    Tfplugin6__ApplyResourceChange__Response *m = apply(&h, NULL, "{\"name\":\"x\",\"act\":\"wait\",\"id\":\"??\"}", "{\"name\":\"x\"}");
+    Tfplugin6__ApplyResourceChange__Response *m =
+        apply(&h, NULL, "{\"name\":\"x\",\"act\":\"wait\",\"id\":\"??\"}", "{\"name\":\"x\"}");
     assert_string_equal(DIAGS(&h, m), "E : The thing was not made");
     m = apply(&h, PRIOR, NULL, NULL);
     assert_string_equal(shown(&h, thing(&h), m->new_state), "null");

@@ -67,17 +67,19 @@ static void test_schema(void **state) {
 static void test_unknown_method(void **state) {
     (void) state;
     HARNESS(h);
-    static const char *const names[] = {"/tfplugin6.Provider/GetResourceIdentitySchemas", "/tfplugin6.Provider/CallFunction", "", "/x"};
+    static const char *const names[] = {"/tfplugin6.Provider/GetResourceIdentitySchemas", "/tfplugin6.Provider/CallFunction", "",
+                                        "/x"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         AUTO_ERR struct err err = {0};
         const void *out = NULL;
         size_t len = 0;
         assert_int_equal(tf_dispatch(h.server, &h.ctx, names[i], "", 0, &out, &len, &err), RPC_UNIMPLEMENTED);
     }
-    static const char *const known[] = {"GetProviderSchema", "ValidateProviderConfig", "ConfigureProvider", "StopProvider",
-                                        "ValidateResourceConfig", "UpgradeResourceState", "ReadResource", "PlanResourceChange",
-                                        "ApplyResourceChange", "ImportResourceState", "MoveResourceState",
-                                        "ValidateDataResourceConfig", "ReadDataSource"};
+    static const char *const known[] = {"GetProviderSchema",   "ValidateProviderConfig", "ConfigureProvider",
+                                        "StopProvider",        "ValidateResourceConfig", "UpgradeResourceState",
+                                        "ReadResource",        "PlanResourceChange",     "ApplyResourceChange",
+                                        "ImportResourceState", "MoveResourceState",      "ValidateDataResourceConfig",
+                                        "ReadDataSource"};
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         AUTO_ERR struct err err = {0};
         const void *out = NULL;
@@ -101,10 +103,11 @@ static Tfplugin6__UpgradeResourceState__Response *upgrade(struct harness *h, lon
 static void test_upgrade(void **state) {
     (void) state;
     HARNESS(h);
-    Tfplugin6__UpgradeResourceState__Response *m =
-        upgrade(&h, 0, "{\"name\":\"x\",\"gone\":[{\"a\":1}],\"many\":[\"b\",\"a\"],\"amount\":12,\"one\":{\"a\":\"1\",\"old\":true}}");
+    Tfplugin6__UpgradeResourceState__Response *m = upgrade(
+        &h, 0, "{\"name\":\"x\",\"gone\":[{\"a\":1}],\"many\":[\"b\",\"a\"],\"amount\":12,\"one\":{\"a\":\"1\",\"old\":true}}");
     assert_string_equal(DIAGS(&h, m), "");
-    assert_string_equal(shown(&h, thing(&h), m->upgraded_state), "{\"amount\":12,\"many\":[\"a\",\"b\"],\"name\":\"x\",\"one\":{\"a\":\"1\"}}");
+    assert_string_equal(shown(&h, thing(&h), m->upgraded_state),
+                        "{\"amount\":12,\"many\":[\"a\",\"b\"],\"name\":\"x\",\"one\":{\"a\":\"1\"}}");
     m = upgrade(&h, 1, "{\"name\":[]}");
     assert_string_equal(DIAGS(&h, m), "E : The stored state can't be read");
     assert_null(m->upgraded_state);
@@ -113,7 +116,8 @@ static void test_upgrade(void **state) {
     assert_string_equal(DIAGS(&h, upgrade(&h, 1, "{\"name\":")), "E : The stored state can't be read");
 }
 
-static Tfplugin6__ReadResource__Response *read_thing(struct harness *h, const char *state, const char *world, const char **ret_file) {
+static Tfplugin6__ReadResource__Response *read_thing(struct harness *h, const char *state, const char *world,
+                                                     const char **ret_file) {
     static char file[] = "/tmp/gpudev-test-XXXXXX";
     memcpy(file, "/tmp/gpudev-test-XXXXXX", sizeof file);
     int fd = mkstemp(file);
@@ -190,7 +194,8 @@ static void test_move(void **state) {
     q.target_type_name = (char *) "probe_thing";
     Tfplugin6__MoveResourceState__Response *m = CALL(&h, MoveResourceState, move_resource_state, &q);
     assert_string_equal(DIAGS(&h, m), "");
-    assert_string_equal(shown(&h, thing(&h), m->target_state), "{\"id\":\"id-moved\",\"name\":\"moved\",\"text\":\"{\\\"id\\\":\\\"1\\\"}\"}");
+    assert_string_equal(shown(&h, thing(&h), m->target_state),
+                        "{\"id\":\"id-moved\",\"name\":\"moved\",\"text\":\"{\\\"id\\\":\\\"1\\\"}\"}");
     assert_int_equal(m->target_private.len, 0);
     q.source_type_name = (char *) "null_resource";
     m = CALL(&h, MoveResourceState, move_resource_state, &q);
@@ -241,8 +246,8 @@ static void test_twenty_megabytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schema), cmocka_unit_test(test_unknown_method), cmocka_unit_test(test_upgrade),
-        cmocka_unit_test(test_read),   cmocka_unit_test(test_import),         cmocka_unit_test(test_move),
+        cmocka_unit_test(test_schema),      cmocka_unit_test(test_unknown_method),   cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_read),        cmocka_unit_test(test_import),           cmocka_unit_test(test_move),
         cmocka_unit_test(test_data_source), cmocka_unit_test(test_twenty_megabytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

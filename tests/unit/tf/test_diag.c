@@ -84,6 +84,7 @@ static void test_map_put(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_paths), cmocka_unit_test(test_from_err), cmocka_unit_test(test_map_put)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_paths), cmocka_unit_test(test_from_err),
+                                       cmocka_unit_test(test_map_put)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void test_pages(void **state) {
     const char *index = page(&h, docs, "index.md"), *text = page(&h, docs, "resources/thing.md");
     has(index, "page_title: \"probe Provider - probe\"");
     has(index, "# probe Provider\n\nA provider for tests.\n");
-    has(index, "### Optional\n\n- `region` (String) Region.\n- `cluster` (Attributes) Cluster. (see [below for nested schema](#nestedatt--cluster))\n");
+    has(index, "### Optional\n\n- `region` (String) Region.\n- `cluster` (Attributes) Cluster. (see [below for nested "
+               "schema](#nestedatt--cluster))\n");
     has(index, "Exactly one of `env`, `value` must be set.");
     has(text, "---\npage_title: \"probe_thing (Resource) - probe\"\nsubcategory: \"\"\ndescription: |-\n  A thing.\n---\n");
     has(text, "## Example Usage\n\n```terraform\nresource {}\n```\n");
@@ -50,9 +51,15 @@ static void test_pages(void **state) {
     has(page(&h, docs, "resources/other.md"), "# probe_other (Resource)");
     has(page(&h, docs, "data-sources/data.md"), "# probe_data (Data Source)");
 
-    static const char *const left[] = {"examples/resources/probe_thing/resource.tf", "examples/resources/probe_thing/import.sh",
-                                       "examples/resources/probe_thing", "examples/resources", "examples", "docs/resources",
-                                       "docs/data-sources", "docs", ""};
+    static const char *const left[] = {"examples/resources/probe_thing/resource.tf",
+                                       "examples/resources/probe_thing/import.sh",
+                                       "examples/resources/probe_thing",
+                                       "examples/resources",
+                                       "examples",
+                                       "docs/resources",
+                                       "docs/data-sources",
+                                       "docs",
+                                       ""};
     for (size_t i = 0; i < ARRAY_SIZE(left); i++) assert_int_equal(remove(fs_join(h.arena, dir, left[i])), 0);
 }
 

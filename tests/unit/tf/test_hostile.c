@@ -37,9 +37,11 @@ static void damage(struct harness *h, const struct request *r, int rounds) {
     }
 }
 
-#define STATE                                                                                                              \
-    "{\"name\":\"x\",\"text\":\"??\",\"flag\":true,\"amount\":12,\"tags\":[\"a\",\"??\"],\"many\":[\"b\"],\"labels\":{\"k\":\"v\"}," \
-    "\"one\":{\"a\":\"1\",\"b\":2,\"secret\":\"s\"},\"items\":[{\"name\":\"i\"},\"??\"],\"secrets\":{\"k\":{\"env\":\"E\"}},\"id\":\"??\"}"
+#define STATE                                                                                                                      \
+    "{\"name\":\"x\",\"text\":\"??\",\"flag\":true,\"amount\":12,\"tags\":[\"a\",\"??\"],\"many\":[\"b\"],\"labels\":{\"k\":"      \
+    "\"v\"},"                                                                                                                      \
+    "\"one\":{\"a\":\"1\",\"b\":2,\"secret\":\"s\"},\"items\":[{\"name\":\"i\"},\"??\"],\"secrets\":{\"k\":{\"env\":\"E\"}},"      \
+    "\"id\":\"??\"}"
 
 static void test_damaged_requests(void **state) {
     (void) state;
@@ -84,9 +86,15 @@ static void test_damaged_requests(void **state) {
     data.config = dyn_of(&h, &h.server->data_sources[0], "{\"name\":\"n\"}");
 
     const struct request all[] = {
-        {"ValidateResourceConfig", &validate.base}, {"UpgradeResourceState", &upgrade.base}, {"ReadResource", &read.base},
-        {"PlanResourceChange", &plan.base},         {"ApplyResourceChange", &apply.base},    {"ImportResourceState", &import.base},
-        {"MoveResourceState", &move.base},          {"ConfigureProvider", &configure_it.base}, {"ReadDataSource", &data.base},
+        {"ValidateResourceConfig", &validate.base},
+        {"UpgradeResourceState", &upgrade.base},
+        {"ReadResource", &read.base},
+        {"PlanResourceChange", &plan.base},
+        {"ApplyResourceChange", &apply.base},
+        {"ImportResourceState", &import.base},
+        {"MoveResourceState", &move.base},
+        {"ConfigureProvider", &configure_it.base},
+        {"ReadDataSource", &data.base},
     };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++) damage(&h, &all[i], 500);
 }

@@ -1,9 +1,11 @@
 #include "harness.h"
 
 /* As core makes it: the config, with prior's value where the config is null and the attribute computed. */
-static struct cty_value propose(struct arena *a, const struct tf_table *t, const struct cty_value *prior, const struct cty_value *config);
+static struct cty_value propose(struct arena *a, const struct tf_table *t, const struct cty_value *prior,
+                                const struct cty_value *config);
 
-static struct cty_value propose_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *prior, const struct cty_value *config) {
+static struct cty_value propose_attr(struct arena *a, const struct tf_attr *attr, const struct cty_value *prior,
+                                     const struct cty_value *config) {
     if (config->state == CTY_NULL && (attr->flags & TF_COMPUTED) && prior) return *prior;
     if (config->state != CTY_KNOWN || attr->type < TF_OBJECT) return *config;
     bool known = prior && prior->state == CTY_KNOWN;
@@ -25,7 +27,8 @@ static struct cty_value propose_attr(struct arena *a, const struct tf_attr *attr
     return v;
 }
 
-static struct cty_value propose(struct arena *a, const struct tf_table *t, const struct cty_value *prior, const struct cty_value *config) {
+static struct cty_value propose(struct arena *a, const struct tf_table *t, const struct cty_value *prior,
+                                const struct cty_value *config) {
     struct cty_value v = *config;
     if (config->state != CTY_KNOWN) return v;
     v.seq.v = arena_array(a, v.seq.n, sizeof *v.seq.v);
@@ -36,7 +39,8 @@ static struct cty_value propose(struct arena *a, const struct tf_table *t, const
     return v;
 }
 
-static Tfplugin6__PlanResourceChange__Response *plan(struct harness *h, const char *prior, const char *config, const char *private) {
+static Tfplugin6__PlanResourceChange__Response *plan(struct harness *h, const char *prior, const char *config,
+                                                     const char *private) {
     struct cty_value p = parse_val(h->arena, thing(h)->type, prior), c = parse_val(h->arena, thing(h)->type, config);
     struct cty_value proposed = config ? propose(h->arena, thing(h)->table, &p, &c) : c;
     Tfplugin6__PlanResourceChange__Request q = TFPLUGIN6__PLAN_RESOURCE_CHANGE__REQUEST__INIT;
@@ -67,36 +71,45 @@ static const struct {
     {"create: fallbacks, and all that is computed unknown", NULL, "{\"name\":\"x\"}",
      "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\"," OPEN "}", ""},
     {"create with unknowns", NULL, "{\"name\":\"??\",\"tags\":\"??\",\"labels\":{\"a\":\"??\"}}",
-     "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"labels\":{\"a\":\"??\"},\"name\":\"??\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":\"??\"}", ""},
+     "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"labels\":{\"a\":\"??\"},\"name\":\"??\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":"
+     "\"??\"}",
+     ""},
     {"create: nested fallbacks and computed attributes", NULL,
      "{\"name\":\"x\",\"one\":{\"a\":\"1\"},\"items\":[{\"name\":\"i\"}],\"flag\":false,\"amount\":0,\"tags\":[]}",
      "{\"amount\":0,\"flag\":false,\"id\":\"??\",\"items\":[{\"id\":\"??\",\"name\":\"i\"}],\"name\":\"x\","
-     "\"one\":{\"a\":\"1\",\"b\":7,\"made\":\"??\"},\"rev\":\"??\",\"seen\":\"??\",\"tags\":[]}", ""},
+     "\"one\":{\"a\":\"1\",\"b\":7,\"made\":\"??\"},\"rev\":\"??\",\"seen\":\"??\",\"tags\":[]}",
+     ""},
     {"write-only values don't come back, nested ones neither", NULL,
-     "{\"name\":\"x\",\"token\":\"t\",\"one\":{\"secret\":\"s\",\"b\":1},\"secrets\":{\"k\":{\"value\":\"v\"},\"e\":{\"env\":\"E\"}}}",
-     "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"one\":{\"b\":1,\"made\":\"??\"}," "\"rev\":\"??\","
-     "\"secrets\":{\"e\":{\"env\":\"E\"},\"k\":{}},\"seen\":\"??\",\"tags\":[\"latest\"]}", ""},
+     "{\"name\":\"x\",\"token\":\"t\",\"one\":{\"secret\":\"s\",\"b\":1},\"secrets\":{\"k\":{\"value\":\"v\"},\"e\":{\"env\":\"E\"}"
+     "}}",
+     "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"one\":{\"b\":1,\"made\":\"??\"},"
+     "\"rev\":\"??\","
+     "\"secrets\":{\"e\":{\"env\":\"E\"},\"k\":{}},\"seen\":\"??\",\"tags\":[\"latest\"]}",
+     ""},
     {"no change", "{" STORED "," REST "}", "{\"name\":\"x\"}", "{" STORED "," REST "}", ""},
     {"a write-only value is no change", "{" STORED "," REST "}", "{\"name\":\"x\",\"token\":\"new\"}", "{" STORED "," REST "}", ""},
     {"a set's order is no change", "{\"many\":[\"a\",\"b\"]," STORED "," REST "}", "{\"name\":\"x\",\"many\":[\"b\",\"a\"]}",
      "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"many\":[\"a\",\"b\"],\"name\":\"x\"," REST "}", ""},
     {"update: stable stays, the rest opens", "{" STORED "," REST "}", "{\"name\":\"x\",\"text\":\"t\"}",
      "{" STORED ",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"latest\"],\"text\":\"t\"}", ""},
-    {"a fallback comes back when the config lets go", "{\"amount\":9,\"flag\":false,\"id\":\"id-x\",\"name\":\"x\",\"rev\":\"r1\",\"seen\":\"none\",\"tags\":[\"a\"]}",
+    {"a fallback comes back when the config lets go",
+     "{\"amount\":9,\"flag\":false,\"id\":\"id-x\",\"name\":\"x\",\"rev\":\"r1\",\"seen\":\"none\",\"tags\":[\"a\"]}",
      "{\"name\":\"x\"}", "{" STORED "," OPEN "}", ""},
     {"an unknown is a change", "{" STORED "," REST "}", "{\"name\":\"x\",\"tags\":[\"??\"]}",
      "{" STORED ",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"??\"]}", ""},
-    {"replace", "{" STORED "," REST "}", "{\"name\":\"y\"}",
-     "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"name\":\"y\"," OPEN "}", "name"},
+    {"replace", "{" STORED "," REST "}", "{\"name\":\"y\"}", "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"name\":\"y\"," OPEN "}",
+     "name"},
     {"replace by an unknown", "{" STORED "," REST "}", "{\"name\":\"??\"}",
      "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"name\":\"??\"," OPEN "}", "name"},
-    {"a nested attribute replaces", "{\"one\":{\"a\":\"1\",\"b\":7,\"made\":\"m\"}," STORED "," REST "}", "{\"name\":\"x\",\"one\":{\"a\":\"2\"}}",
-     "{" STORED ",\"one\":{\"a\":\"2\",\"b\":7,\"made\":\"??\"}," OPEN "}", "one"},
+    {"a nested attribute replaces", "{\"one\":{\"a\":\"1\",\"b\":7,\"made\":\"m\"}," STORED "," REST "}",
+     "{\"name\":\"x\",\"one\":{\"a\":\"2\"}}", "{" STORED ",\"one\":{\"a\":\"2\",\"b\":7,\"made\":\"??\"}," OPEN "}", "one"},
     {"a nested attribute that doesn't", "{\"one\":{\"a\":\"1\",\"b\":7,\"made\":\"m\"}," STORED "," REST "}",
      "{\"name\":\"x\",\"one\":{\"a\":\"1\",\"b\":8}}", "{" STORED ",\"one\":{\"a\":\"1\",\"b\":8,\"made\":\"??\"}," OPEN "}", ""},
     {"items keep what is stable", "{\"items\":[{\"id\":\"1\",\"name\":\"a\"}]," STORED "," REST "}",
      "{\"name\":\"x\",\"items\":[{\"name\":\"b\"},{\"name\":\"c\"}]}",
-     "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"items\":[{\"id\":\"1\",\"name\":\"b\"},{\"id\":\"??\",\"name\":\"c\"}],\"name\":\"x\"," OPEN "}", ""},
+     "{\"amount\":3,\"flag\":true,\"id\":\"id-x\",\"items\":[{\"id\":\"1\",\"name\":\"b\"},{\"id\":\"??\",\"name\":\"c\"}],"
+     "\"name\":\"x\"," OPEN "}",
+     ""},
     {"drift makes a change", "{\"act\":\"drift\"," STORED "," REST "}", "{\"name\":\"x\",\"act\":\"drift\"}",
      "{\"act\":\"drift\"," STORED "," OPEN "}", ""},
     {"the resource asks for a replacement", "{" STORED "," REST "}", "{\"name\":\"x\",\"act\":\"replace\"}",
@@ -127,8 +140,10 @@ static void test_plan_again(void **state) {
     configure(&h);
     const char *first = shown(&h, thing(&h), plan(&h, NULL, "{\"name\":\"x\",\"tags\":[\"??\"]}", NULL)->planned_state);
     const char *second = shown(&h, thing(&h), plan(&h, NULL, "{\"name\":\"x\",\"tags\":[\"a\"]}", NULL)->planned_state);
-    assert_string_equal(first, "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"??\"]}");
-    assert_string_equal(second, "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"a\"]}");
+    assert_string_equal(
+        first, "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"??\"]}");
+    assert_string_equal(
+        second, "{\"amount\":3,\"flag\":true,\"id\":\"??\",\"name\":\"x\",\"rev\":\"??\",\"seen\":\"??\",\"tags\":[\"a\"]}");
 }
 
 static void test_plan_fails(void **state) {
@@ -153,10 +168,14 @@ static void test_private_bytes(void **state) {
     q.type_name = (char *) "probe_thing";
     q.prior_state = dyn(&h, &none);
     q.config = q.proposed_new_state = dyn(&h, &config);
-    q.prior_private = (ProtobufCBinaryData){4, (uint8_t *) "a\0\xff" "b"};
+    q.prior_private = (ProtobufCBinaryData){4, (uint8_t *) "a\0\xff"
+                                                           "b"};
     Tfplugin6__PlanResourceChange__Response *m = CALL(&h, PlanResourceChange, plan_resource_change, &q);
     assert_int_equal(m->planned_private.len, 4);
-    assert_memory_equal(m->planned_private.data, "a\0\xff" "b", 4);
+    assert_memory_equal(m->planned_private.data,
+                        "a\0\xff"
+                        "b",
+                        4);
 }
 
 /* What was unknown when the configuration was validated is looked at by the plan. */
@@ -180,11 +199,8 @@ static void test_late_values(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plans),
-        cmocka_unit_test(test_plan_again),
-        cmocka_unit_test(test_plan_fails),
-        cmocka_unit_test(test_private_bytes),
-        cmocka_unit_test(test_late_values),
+        cmocka_unit_test(test_plans),         cmocka_unit_test(test_plan_again),  cmocka_unit_test(test_plan_fails),
+        cmocka_unit_test(test_private_bytes), cmocka_unit_test(test_late_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,7 @@ static size_t size_of(enum tf_type t) {
 }
 
 static bool has_attr(const struct tf_table *t, const char *name, size_t len) {
-    tf_each(attr, t)
-        if (strlen(attr->name) == len && memcmp(attr->name, name, len) == 0) return true;
+    tf_each(attr, t) if (strlen(attr->name) == len && memcmp(attr->name, name, len) == 0) return true;
     return false;
 }
 
@@ -43,8 +42,7 @@ static void check_attr(const struct tf_attr *attr, const char *at, bool provider
     if (!attr->fallback) return;
     if (!provider && !(optional && computed)) fail_msg("%s: a fallback needs optional and computed", at);
     struct cty_value v;
-    if (attr->type != TF_STRING &&
-        cty_json_decode(a, tf_attr_type(a, attr), attr->fallback, strlen(attr->fallback), &v, NULL) < 0)
+    if (attr->type != TF_STRING && cty_json_decode(a, tf_attr_type(a, attr), attr->fallback, strlen(attr->fallback), &v, NULL) < 0)
         fail_msg("%s: the fallback %s is not of its type", at, attr->fallback);
     const char *wrong = attr->check && attr->type <= TF_INT ? attr->check(a, attr->fallback) : NULL;
     if (wrong) fail_msg("%s: its own fallback is refused: %s", at, wrong);

@@ -5,9 +5,13 @@ static const struct {
     const char *config, *diags;
 } cases[] = {
     {"{\"name\":\"x\"}", ""},
-    {"{\"name\":\"??\",\"text\":\"??\",\"flag\":\"??\",\"amount\":\"??\",\"tags\":\"??\",\"many\":\"??\",\"labels\":\"??\",\"one\":\"??\","
-     "\"items\":\"??\",\"secrets\":\"??\",\"left\":\"??\",\"right\":\"r\"}", ""},
-    {"{" X "\"tags\":[\"??\"],\"items\":[\"??\",{\"name\":\"??\"}],\"secrets\":{\"a\":\"??\",\"b\":{\"env\":\"??\"}},\"one\":{\"b\":\"??\"}}", ""},
+    {"{\"name\":\"??\",\"text\":\"??\",\"flag\":\"??\",\"amount\":\"??\",\"tags\":\"??\",\"many\":\"??\",\"labels\":\"??\",\"one\":"
+     "\"??\","
+     "\"items\":\"??\",\"secrets\":\"??\",\"left\":\"??\",\"right\":\"r\"}",
+     ""},
+    {"{" X "\"tags\":[\"??\"],\"items\":[\"??\",{\"name\":\"??\"}],\"secrets\":{\"a\":\"??\",\"b\":{\"env\":\"??\"}},\"one\":{"
+     "\"b\":\"??\"}}",
+     ""},
     {"{}", "E name: name is required"},
     {"{" X "\"amount\":-1}", "E amount: The value of amount can't be used"},
     {"{" X "\"amount\":1.5}", "E amount: A whole number is required"},
@@ -19,6 +23,8 @@ static const struct {
     {"{" X "\"labels\":{\"a\\\"b\":\"b c\"}}", "E labels[a\"b]: The value of labels can't be used"},
     {"{" X "\"labels\":{\"a\":null}}", "E labels[a]: An element of labels is null"},
     {"{" X "\"one\":{\"b\":-1}}", "E one: The value of b can't be used"},
+    {"{" X "\"one\":{\"words\":[\"a\",\"b c\",null]}}",
+     "E one: The value of words can't be used; E one: An element of words is null"},
     {"{" X "\"one\":{\"b\":0.5}}", "E one: A whole number is required"},
     {"{" X "\"items\":[{\"name\":\"i\"},{}]}", "E items[1]: name is required"},
     {"{" X "\"items\":[null]}", "E items[0]: An element of items is null"},
@@ -71,8 +77,9 @@ static void test_write_only_needs_the_caller(void **state) {
     HARNESS(h);
     assert_string_equal(validate(&h, "probe_thing", dyn_of(&h, thing(&h), "{\"name\":\"x\",\"token\":\"t\"}"), false),
                         "E token: token is write-only");
-    assert_string_equal(validate(&h, "probe_thing", dyn_of(&h, thing(&h), "{\"name\":\"x\",\"secrets\":{\"k\":{\"value\":\"t\"}}}"), false),
-                        "E secrets[k]: value is write-only");
+    assert_string_equal(
+        validate(&h, "probe_thing", dyn_of(&h, thing(&h), "{\"name\":\"x\",\"secrets\":{\"k\":{\"value\":\"t\"}}}"), false),
+        "E secrets[k]: value is write-only");
     assert_string_equal(validate(&h, "probe_thing", dyn_of(&h, thing(&h), "{\"name\":\"x\"}"), false), "");
 }
 
@@ -80,7 +87,8 @@ static void test_nul(void **state) {
     (void) state;
     HARNESS(h);
     struct cty_value v = parse_val(h.arena, thing(&h)->type, "{\"name\":\"x\",\"labels\":{\"k\":\"v\"},\"tags\":[\"t\"]}");
-    ptrdiff_t name = cty_type_find(v.type, "name", 4), labels = cty_type_find(v.type, "labels", 6), tags = cty_type_find(v.type, "tags", 4);
+    ptrdiff_t name = cty_type_find(v.type, "name", 4), labels = cty_type_find(v.type, "labels", 6),
+              tags = cty_type_find(v.type, "tags", 4);
     v.seq.v[name].str = (struct cty_text){"a\0b", 3};
     assert_string_equal(validate(&h, "probe_thing", dyn(&h, &v), true), "E name: A text holds a NUL character");
     v.seq.v[name].str = (struct cty_text){"ab", 2};
@@ -94,7 +102,8 @@ static void test_nul(void **state) {
 static void test_unknown_types(void **state) {
     (void) state;
     HARNESS(h);
-    assert_string_equal(validate(&h, "probe_none", dyn_of(&h, thing(&h), "{}"), true), "E : This provider doesn't know the resource type");
+    assert_string_equal(validate(&h, "probe_none", dyn_of(&h, thing(&h), "{}"), true),
+                        "E : This provider doesn't know the resource type");
     Tfplugin6__ValidateDataResourceConfig__Request q = TFPLUGIN6__VALIDATE_DATA_RESOURCE_CONFIG__REQUEST__INIT;
     assert_string_equal(DIAGS(&h, CALL(&h, ValidateDataResourceConfig, validate_data_resource_config, &q)),
                         "E : This provider doesn't know the data source");
@@ -116,8 +125,8 @@ static void test_provider_block(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),         cmocka_unit_test(test_one_of),          cmocka_unit_test(test_write_only_needs_the_caller),
-        cmocka_unit_test(test_nul),           cmocka_unit_test(test_unknown_types),   cmocka_unit_test(test_provider_block),
+        cmocka_unit_test(test_rules), cmocka_unit_test(test_one_of),        cmocka_unit_test(test_write_only_needs_the_caller),
+        cmocka_unit_test(test_nul),   cmocka_unit_test(test_unknown_types), cmocka_unit_test(test_provider_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,11 @@ static void on_end(int sig) {
     plugin_event(PLUGIN_SIGNAL);
 }
 
+static void on_interrupt(int sig) {
+    (void) sig;
+    plugin_event(PLUGIN_INTERRUPT);
+}
+
 /* A handler that does nothing, not SIG_IGN, which programs started from here (credential helpers) would inherit. */
 static void on_nothing(int sig) { (void) sig; }
 
@@ -39,8 +44,7 @@ int plugin_events_open(bool debug, struct err *err) {
         fcntl(ends[i], F_SETFL, O_NONBLOCK);
     }
     handle(SIGPIPE, on_nothing);
-    /* Ctrl-C reaches the whole process group 2 ms before the host says what it wants of us: StopProvider. */
-    handle(SIGINT, debug ? on_end : on_nothing);
+    handle(SIGINT, debug ? on_end : on_interrupt);
     handle(SIGTERM, on_end);
     /* Under nohup the host outlives its terminal, and we with it. */
     struct sigaction inherited;

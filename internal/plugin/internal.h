@@ -15,6 +15,7 @@ enum plugin_event {
     PLUGIN_ATTACHED = 'a', /* the host has opened its stdio stream */
     PLUGIN_DETACHED = 'd', /* and lost it */
     PLUGIN_SHUTDOWN = 's',
+    PLUGIN_INTERRUPT = 'i', /* Ctrl-C, which reaches the whole process group */
     PLUGIN_SIGNAL = 't',
     PLUGIN_TICK = '.', /* nothing for a while */
 };

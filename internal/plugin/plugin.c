@@ -31,7 +31,7 @@ static struct rpc_method *all_methods(const struct plugin_options *opt) {
 }
 
 /* Until it is time to go; returns the grace for what still runs. */
-static int64_t await_end(bool debug) {
+static int64_t await_end(struct cancel *stop, bool debug) {
     pid_t host = getppid();
     for (bool attached = false;;) {
         switch (plugin_await(attached || debug ? -1 : PARENT_CHECK_MS)) {
@@ -43,6 +43,9 @@ static int64_t await_end(bool debug) {
             case PLUGIN_SHUTDOWN:
                 if (debug) break;
                 return GRACE_SHUTDOWN_MS;
+            /* The host asks for the same by StopProvider, but for the plan that its apply begins with, and it waits for
+             * what runs without a limit: dying of it, as by default, would lose results. */
+            case PLUGIN_INTERRUPT: cancel_request(stop); break;
             case PLUGIN_SIGNAL: return GRACE_SIGNAL_MS;
             case PLUGIN_TICK:
                 if (getppid() != host) return GRACE_HOST_GONE_MS;
@@ -103,7 +106,7 @@ int plugin_serve(const struct plugin_options *opt, bool *ret_busy, struct err *e
     r = plugin_handshake_new(&h, opt->debug, err);
     if (!r) r = open_server(&h, methods, opt, &s, err);
     if (!r) r = opt->debug ? plugin_reattach_write(&h, opt->address, err) : plugin_handshake_write(&h, err);
-    if (!r) busy = !drain(s, opt->stop, await_end(opt->debug));
+    if (!r) busy = !drain(s, opt->stop, await_end(opt->stop, opt->debug));
     plugin_handshake_done(&h);
     if (busy) {
         TAKE_PTR(methods); /* the calls that still run use them */

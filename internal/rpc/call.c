@@ -256,10 +256,12 @@ static int peer_gone(struct err *err) { return err_set(err, ERR_CANCELLED, "the 
 
 int rpc_call_recv(struct rpc_call *c, struct arena *a, const void **ret, size_t *ret_len, struct err *err) {
     int r = 0;
+    /* A request is on its way already: a stop lets it in, so that the handler can answer in its own words. */
+    const struct ctx *ctx = c->unary ? &(struct ctx){0} : &c->ctx;
     pthread_mutex_lock(&c->w.lock);
     if (c->urgent && !c->in && !c->gone) c->half_closed = true; /* one message, and no waiting in this thread */
     if (!c->in && !c->receiving && !c->half_closed && !c->gone) start_receive(c);
-    while (c->receiving && !r) r = waiter_wait(&c->w, &c->ctx, err);
+    while (c->receiving && !r) r = waiter_wait(&c->w, ctx, err);
     grpc_byte_buffer *in = r ? NULL : TAKE_PTR(c->in);
     bool half_closed = c->half_closed;
     pthread_mutex_unlock(&c->w.lock);

@@ -174,6 +174,13 @@ int ecr_get_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registr
     return 0;
 }
 
+int ecr_delete_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, struct err *err) {
+    AUTO_JSON struct json *body = named(registry_id, name);
+    AUTO_REPLY struct ecr_reply reply;
+    int r = ecr_call(e, ctx, "DeleteLifecyclePolicy", body, &reply, err);
+    return r < 0 && ecr_expected(&reply, "LifecyclePolicyNotFoundException", err) ? 1 : r;
+}
+
 int ecr_repository_tags(struct ecr *e, struct ctx *ctx, const char *arn, const struct kv **ret, size_t *ret_n, struct err *err) {
     AUTO_JSON struct json *body = json_obj();
     json_set_str(body, "resourceArn", arn);

@@ -33,6 +33,8 @@ int ecr_delete_repository(struct ecr *e, struct ctx *ctx, const char *registry_i
 int ecr_put_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *name, const char *policy_json, struct err *err);
 int ecr_get_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, const char **ret_json,
                              struct err *err); /* 1: it has none; 2: repository not found */
+int ecr_delete_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name,
+                                struct err *err); /* 1: there was none */
 int ecr_repository_tags(struct ecr *e, struct ctx *ctx, const char *arn, const struct kv **ret, size_t *ret_n, struct err *err);
 
 struct ecr_image {

@@ -66,7 +66,10 @@ int image_place_ours(struct tf_req *req, const struct image_place *place, bool *
 }
 
 int image_place_keep_last(struct tf_req *req, const struct image_place *place, long keep_last, struct err *err) {
-    if (keep_last <= 0) return 0;
+    if (keep_last <= 0) {
+        int r = ecr_delete_lifecycle_policy(place->ecr, req->ctx, place->registry_id, place->name, err);
+        return r < 0 ? r : 0;
+    }
     const char *policy = arena_printf(req->ctx->arena,
                                       "{\"rules\":[{\"rulePriority\":1,\"description\":\"keep the last %ld images\",\"selection\":"
                                       "{\"tagStatus\":\"any\",\"countType\":\"imageCountMoreThan\",\"countNumber\":%ld},"
@@ -75,23 +78,32 @@ int image_place_keep_last(struct tf_req *req, const struct image_place *place, l
     return ecr_put_lifecycle_policy(place->ecr, req->ctx, place->name, policy, err);
 }
 
+/* A repository of ours that is there already has its policy, unless what made it was cut off in between. */
+static int adopt(struct tf_req *req, const struct image_place *place, long keep_last, bool *ret_ours, struct err *err) {
+    const char *there;
+    int r = image_place_ours(req, place, ret_ours, err);
+    if (r < 0 || !*ret_ours || keep_last <= 0) return r;
+    bool lacks = ecr_get_lifecycle_policy(place->ecr, req->ctx, place->registry_id, place->name, &there, NULL) == 1;
+    return lacks ? image_place_keep_last(req, place, keep_last, err) : 0;
+}
+
 int image_place_ensure(struct tf_req *req, struct image_place *place, long keep_last, bool *ret_ours, struct err *err) {
     *ret_ours = false;
     if (!place->ecr) return 0;
     int r = image_place_find(req, place, err);
     if (r < 0) return r;
-    if (r == 0) return image_place_ours(req, place, ret_ours, err);
+    if (r == 0) return adopt(req, place, keep_last, ret_ours, err);
     struct ecr_repository made = {0};
     r = ecr_create_repository(place->ecr, req->ctx, place->name, &made_by, 1, &made, err);
     if (r < 0) return r;
-    if (r == 1) { /* another resource of this apply was faster; the policy is its business */
+    if (r == 1) { /* another resource of this apply was faster, or the reply to a first attempt was lost */
         r = image_place_find(req, place, err);
         if (r == 1) return err_set(err, ERR_CONFLICT, "the ECR repository %s was created and deleted by somebody else meanwhile", place->name);
-        return r < 0 ? r : image_place_ours(req, place, ret_ours, err);
+        return r < 0 ? r : adopt(req, place, keep_last, ret_ours, err);
     }
     take(req->ctx->arena, place, &made);
     *ret_ours = true;
-    r = image_place_keep_last(req, place, keep_last, err);
+    r = keep_last > 0 ? image_place_keep_last(req, place, keep_last, err) : 0;
     /* One that exists is adopted as it is: without its policy it must not stay behind. */
     if (r < 0) ecr_delete_repository(place->ecr, req->ctx, place->registry_id, place->name, false, NULL);
     return r;

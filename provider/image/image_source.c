@@ -82,7 +82,7 @@ static bool check_paths(struct tf_req *req, const struct image *i, const char *d
 
 static const char *attribute_of(const struct image *i, const char *dockerfile, const struct err *err) {
     if (err->file && str_ends(err->file, "ignore")) return "context";
-    if (err->code == ERR_NOT_FOUND && tf_text(i->target) && strstr(err_text(err), "target")) return "target";
+    if (tf_text(i->target) && strstr(err_text(err), "target stage")) return "target";
     if (err->code == ERR_NOT_FOUND) return "context";
     return err->file && str_eq(fs_base(err->file), fs_base(dockerfile)) ? "dockerfile" : "context";
 }

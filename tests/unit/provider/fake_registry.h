@@ -141,6 +141,20 @@ int ecr_put_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *name, c
     return 0;
 }
 
+int ecr_get_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, const char **ret_json,
+                             struct err *err) {
+    (void) e, (void) ctx, (void) registry_id, (void) name, (void) err;
+    *ret_json = "{}";
+    return fake.policy ? 0 : 1;
+}
+
+int ecr_delete_lifecycle_policy(struct ecr *e, struct ctx *ctx, const char *registry_id, const char *name, struct err *err) {
+    (void) e, (void) ctx, (void) registry_id, (void) name, (void) err;
+    bool had = fake.policy;
+    fake.policy = false;
+    return had ? 0 : 1;
+}
+
 int ecr_repository_tags(struct ecr *e, struct ctx *ctx, const char *arn, const struct kv **ret, size_t *ret_n, struct err *err) {
     (void) e, (void) arn;
     static const struct kv mark = {"gpudev", "created"};

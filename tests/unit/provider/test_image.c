@@ -316,6 +316,20 @@ static void test_no_policy_no_repository(void **state) {
     assert_int_equal(c->state.state, CTY_NULL);
 }
 
+static void test_policy(void **state) {
+    struct core *c = *state;
+    fake.repository = fake.marked = true; /* made by an apply that was killed right after that */
+    assert_true(apply(c, API));
+    assert_true(fake.policy);
+    assert_true(apply(c, API ",\"keep_last\":0"));
+    assert_false(fake.policy);
+    edit(c, "2");
+    assert_true(apply(c, API ",\"keep_last\":0"));
+    assert_false(fake.policy);
+    assert_true(apply(c, API ",\"keep_last\":5"));
+    assert_true(fake.policy);
+}
+
 static void test_no_builder_nothing_made(void **state) {
     struct core *c = *state;
     fake.no_builder = true;
@@ -538,6 +552,7 @@ int main(void) {
         TEST(test_pushed_is_not_forgotten),
         TEST(test_pushed_without_content_tag),
         TEST(test_no_policy_no_repository),
+        TEST(test_policy),
         TEST(test_no_builder_nothing_made),
         TEST(test_changed_since_the_plan),
         TEST(test_adopted_repository_stays),

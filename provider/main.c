@@ -56,6 +56,7 @@ static int serve(bool debug) {
     /* StopProvider ends what the calls wait for; the calls themselves, and those that come after it, are still answered. */
     struct cancel *work = cancel_new(stop);
     struct tf_server *server = tf_server_new(&provider_gpudev, work);
+    if (debug) tf_server_outlives_hosts(server);
     bool busy = false;
     int r = plugin_serve(
         &(struct plugin_options){

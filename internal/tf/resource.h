@@ -114,9 +114,13 @@ struct rpc_method;
 /* The tfplugin6 service (protocol 6.10) for a provider. */
 struct tf_server;
 struct tf_server *tf_server_new(const struct tf_provider *p, struct cancel *stop);
+/* Before the first call: hosts come and go (reattach mode), so that StopProvider reaches the calls that run and no later
+ * ones. */
+void tf_server_outlives_hosts(struct tf_server *s);
 void tf_server_free(struct tf_server *s); /* no call may be running */
-/* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`, and with it
- * the ctx of every call that runs; calls that come later are answered, with a ctx that is cancelled. */
+/* The methods to serve, ended by a NULL name, with the server as their service. StopProvider cancels `stop`, unless the
+ * server outlives its hosts, and with it the ctx of every call that runs; calls that come later are answered, with a ctx
+ * that is cancelled. */
 const struct rpc_method *tf_server_methods(void);
 
 /* Documentation pages from the tables, as registries show them: DOCS/index.md, DOCS/resources/NAME.md and

@@ -49,7 +49,13 @@ ProtobufCMessage *tf_configure_provider(struct tf_call *c, const void *request) 
 ProtobufCMessage *tf_stop_provider(struct tf_call *c, const void *request) {
     (void) request;
     Tfplugin6__StopProvider__Response *m = TF_REPLY(c, Tfplugin6__StopProvider__Response, TFPLUGIN6__STOP_PROVIDER__RESPONSE__INIT);
-    cancel_request(c->server->stop);
+    struct tf_server *s = c->server;
+    pthread_mutex_lock(&s->lock);
+    struct cancel *stop = s->running ? s->running : cancel_ref(s->stop);
+    if (s->running) s->running = cancel_new(s->stop);
+    pthread_mutex_unlock(&s->lock);
+    cancel_request(stop);
+    cancel_unref(stop);
     return &m->base;
 }
 

@@ -133,6 +133,15 @@ static void *configured(struct tf_server *s) {
 
 static void stopped(void *cancel) { cancel_request(cancel); }
 
+static struct cancel *stop_of(struct tf_server *s) {
+    pthread_mutex_lock(&s->lock);
+    struct cancel *stop = cancel_ref(s->running ? s->running : s->stop);
+    pthread_mutex_unlock(&s->lock);
+    return stop;
+}
+
+void tf_server_outlives_hosts(struct tf_server *s) { s->running = cancel_new(s->stop); }
+
 int tf_dispatch(struct tf_server *s, const struct ctx *ctx, const char *method, const void *in, size_t len, const void **ret_out,
                 size_t *ret_len, struct err *err) {
     size_t m = 0;
@@ -148,8 +157,8 @@ int tf_dispatch(struct tf_server *s, const struct ctx *ctx, const char *method, 
         return RPC_INVALID_ARGUMENT;
     }
     /* StopProvider reaches every call; those that come after it are answered, but don't begin to wait for anything. */
-    struct cancel *cancel = cancel_new(ctx->cancel);
-    uint64_t id = cancel_on(s->stop, stopped, cancel);
+    struct cancel *cancel = cancel_new(ctx->cancel), *stop = stop_of(s);
+    uint64_t id = cancel_on(stop, stopped, cancel);
     struct tf_call c = {.server = s, .arena = ctx->arena, .ctx = *ctx, .diags.arena = ctx->arena};
     c.log.rpc = strrchr(method, '/') + 1;
     c.log.req_id = arena_printf(ctx->arena, "%ld-%lu", (long) getpid(), atomic_fetch_add(&s->calls, 1) + 1);
@@ -159,7 +168,8 @@ int tf_dispatch(struct tf_server *s, const struct ctx *ctx, const char *method, 
     log_trace(&c.ctx, "called");
     pack(ctx->arena, methods[m].run(&c, request), ret_out, ret_len);
     log_trace(&c.ctx, "answered, %zu diagnostics", c.diags.n);
-    cancel_off(s->stop, id);
+    cancel_off(stop, id);
+    cancel_unref(stop);
     cancel_unref(cancel);
     return RPC_OK;
 }
@@ -222,6 +232,7 @@ void tf_server_free(struct tf_server *s) {
     for (size_t i = 0; i < s->n_configured; i++)
         if (s->provider->done) s->provider->done(s->configured[i]);
     mem_free(s->configured);
+    cancel_unref(s->running);
     cancel_unref(s->stop);
     pthread_mutex_destroy(&s->lock);
     arena_free(s->arena);

@@ -15,6 +15,7 @@
 struct tf_server {
     const struct tf_provider *provider;
     struct cancel *stop;
+    struct cancel *running; /* under lock: of the calls that run, where a host's end is not ours; else NULL */
     struct arena *arena; /* of the shapes */
     struct tf_shape shape;
     struct tf_shape *resources, *data_sources; /* in the provider's order */

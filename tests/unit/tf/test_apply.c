@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include "harness.h"
 
 static Tfplugin6__ApplyResourceChange__Response *apply(struct harness *h, const char *prior, const char *planned,
@@ -85,16 +86,19 @@ struct waiting {
     struct harness h;
     const char *diags;
     bool absent;
+    atomic_bool started, done;
 };
 
 static void *wait_in_create(void *arg) {
     struct waiting *w = arg;
+    atomic_store(&w->started, true);
     w->h.arena = arena_new(); /* a thread, an arena */
     w->h.ctx.arena = w->h.arena;
     Tfplugin6__ApplyResourceChange__Response *m =
         apply(&w->h, NULL, "{\"name\":\"x\",\"act\":\"wait\",\"id\":\"??\"}", "{\"name\":\"x\"}");
     w->diags = DIAGS(&w->h, m);
     w->absent = !m->new_state;
+    atomic_store(&w->done, true);
     return NULL;
 }
 
@@ -127,11 +131,37 @@ static void test_stop(void **state) {
     assert_string_equal(CALL(&h, StopProvider, stop_provider, &stop)->error, "");
 }
 
+/* A server that hosts attach to works on for the next one. */
+static void test_stop_in_reattach_mode(void **state) {
+    (void) state;
+    HARNESS(h);
+    configure(&h);
+    tf_server_outlives_hosts(h.server);
+    for (int host = 0; host < 2; host++) {
+        struct waiting w = {.h = h};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, wait_in_create, &w), 0);
+        while (!atomic_load(&w.started)) ctx_sleep(&h.ctx, 1, NULL);
+        ctx_sleep(&h.ctx, 50, NULL);
+        assert_false(atomic_load(&w.done));
+        while (!atomic_load(&w.done)) { /* a call that comes after it isn't reached */
+            Tfplugin6__StopProvider__Request stop = TFPLUGIN6__STOP_PROVIDER__REQUEST__INIT;
+            assert_string_equal(CALL(&h, StopProvider, stop_provider, &stop)->error, "");
+            ctx_sleep(&h.ctx, 5, NULL);
+        }
+        pthread_join(thread, NULL);
+        assert_string_equal(w.diags, "E : The thing was not made");
+        arena_free(w.h.arena);
+    }
+    assert_false(cancel_requested(h.stop));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_applies),
         cmocka_unit_test(test_needs_configuration),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_in_reattach_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,7 +256,11 @@ static void restore(struct tf_req *req, const struct rollout *prior, const struc
     r = kube_get(k, req->ctx, kube_workload_path(a, w), &live, &err);
     if (r == 1) return;
     struct rollout back = *prior;
-    back.images = prior->previous_images;
+    back.images = (struct tf_map){.state = TF_KNOWN};
+    for (size_t i = 0; r == 0 && i < prior->previous_images.n; i++) { /* naming one that is gone would add it */
+        const struct tf_map_entry *e = &prior->previous_images.v[i];
+        if (kube_container(live, e->key, NULL)) tf_map_put(a, &back.images, e->key, e->value);
+    }
     struct kube_change c;
     struct kube_applied applied = {0};
     if (r == 0 && rollout_change(req, &back, w, live, NULL, &c)) r = kube_apply(k, req->ctx, &c, &applied, &err);

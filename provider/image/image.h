@@ -45,6 +45,15 @@ bool image_source_unknown(const struct image *i);
 /* Sets source_hash and sources. Reports at the attribute that is wrong; false then. */
 bool image_source(struct tf_req *req, struct image *i);
 
+/* ---- image_planned.c: what the plan saw ---- */
+
+/* Leaves the note for the plan that is asked for again in the apply; removes it once it is built. */
+void image_planned_keep(struct tf_req *req, const struct image *i);
+void image_planned_forget(struct tf_req *req, const struct image *i);
+/* False, and reported, if this command has planned another source hash for the same arguments. */
+bool image_planned_same(struct tf_req *req, const struct image *i);
+void image_changed_error(struct tf_req *req, const struct image *now, const struct tf_map *planned_sources);
+
 /* ---- image_repository.c: where it goes ---- */
 
 struct image_place {

@@ -53,15 +53,7 @@ static void fail(struct work *w, const char *path, const char *summary, struct e
 static bool settle_source(struct work *w, const struct image *planned) {
     if (!image_source(w->req, w->image)) return false;
     if (planned->source_hash.state != TF_KNOWN || tf_string_equal(planned->source_hash, w->image->source_hash)) return true;
-    AUTO_BUF struct buf what = {0};
-    for (size_t i = 0; i < w->image->sources.n; i++) {
-        const struct tf_map_entry *now = &w->image->sources.v[i];
-        if (str_eq(tf_map_get(&planned->sources, now->key), tf_text(now->value))) continue;
-        buf_addf(&what, "%s%s", what.len ? ", " : "", now->key);
-    }
-    tf_error(w->req->diags, "context", "The sources have changed since the plan",
-             "%s is not what was planned any more. What was planned is what gets built: run the plan again.",
-             what.len ? buf_str(&what) : "The build's input");
+    image_changed_error(w->req, w->image, &planned->sources);
     return false;
 }
 
@@ -293,6 +285,7 @@ void image_create(struct tf_req *req, struct tf_apply *a) {
     begin(&w, req, a, true);
     bool ok = settle_source(&w, a->planned) && parse_place(&w, NULL) && builder_or_image(&w) && ensure_place(&w) && make(&w, NULL) &&
               tag_and_fill(&w, NULL, true);
+    if (ok) image_planned_forget(w.req, w.image);
     if (!ok && w.pushed && !tags_content(w.image)) {
         /* Nothing else would find the pushed image again. */
         describe(&w);
@@ -346,6 +339,7 @@ void image_update(struct tf_req *req, struct tf_apply *a) {
     }
     if (ok) ok = update_keep_last(&w, prior);
     if (ok) drop_tags(&w, prior);
+    if (ok) image_planned_forget(w.req, w.image);
     if (!ok && w.pushed) { /* the prior image stays, and destroy removes the new one's tag too */
         *w.image = *prior;
         a->keep = true;

@@ -126,6 +126,8 @@ void image_plan(struct tf_req *req, struct tf_plan *p) {
     bool moved = prior && moves(req, prior, planned);
     if (moved && prior->repository.state == TF_KNOWN) p->replace[0] = "repository"; /* unless it was a null_resource before */
     bool builds = !prior || moved || differs(planned->source_hash, prior->source_hash) || prior->digest.state != TF_KNOWN;
+    if (!image_planned_same(req, planned)) return;
+    if (builds) image_planned_keep(req, planned);
     if (builds) unknown_result(planned);
     if (moved) planned->id = planned->registry_id = planned->repository_arn = planned->repository_url = TF_UNKNOWN_STRING;
     plan_uri(req->ctx->arena, planned);

@@ -348,6 +348,28 @@ static void test_changed_since_the_plan(void **state) {
     assert_int_equal(fake.builds, 0);
 }
 
+/* The plan in the apply sees what has changed since the first one, before OpenTofu calls that a bug. */
+static void test_changed_before_the_second_plan(void **state) {
+    struct core *c = *state;
+    setenv("XDG_CACHE_HOME", tree_new(c->h.arena), 1);
+    setenv("TF_PLUGIN_MAGIC_COOKIE", "x", 1);
+    c->config = API;
+    assert_true(plan_from(c, &c->state, c->private));
+    assert_true(plan_from(c, &c->state, c->private));
+    edit(c, "2");
+    assert_false(plan_from(c, &c->state, c->private));
+    assert_string_equal(c->diags, "E context: The sources have changed since the plan");
+    c->config = API ",\"triggers\":{\"a\":\"1\"}"; /* another image of the same sources */
+    assert_true(plan_from(c, &c->state, c->private));
+    assert_true(apply(c, API));
+    edit(c, "3"); /* built: what comes now is another change */
+    assert_true(apply(c, API));
+    assert_int_equal(fake.builds, 2);
+    tree_remove(getenv("XDG_CACHE_HOME"));
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("TF_PLUGIN_MAGIC_COOKIE");
+}
+
 /* ---- whose repository ---- */
 
 static void test_adopted_repository_stays(void **state) {
@@ -555,6 +577,7 @@ int main(void) {
         TEST(test_policy),
         TEST(test_no_builder_nothing_made),
         TEST(test_changed_since_the_plan),
+        TEST(test_changed_before_the_second_plan),
         TEST(test_adopted_repository_stays),
         TEST(test_replaced),
         TEST(test_other_account),

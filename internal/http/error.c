@@ -59,6 +59,22 @@ static int tls_failed(const struct easy *e, CURLcode code, struct err *err) {
     return r;
 }
 
+/* What the proxy answered to CONNECT; 0 if there was no such answer. */
+static long refused_by_proxy(const struct easy *e) {
+    long status = 0;
+    curl_easy_getinfo(e->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 ? status : 0;
+}
+
+static int proxy_refuses(const struct easy *e, long status, struct err *err) {
+    int r = err_set(err, ERR_UNAVAILABLE, "cannot reach %s: the proxy refuses to connect to it: HTTP %ld", e->target.label, status);
+    if (status == 407)
+        err_hint(err, "The proxy wants a user name and a password: put them into its URL (https_proxy=http://USER:PASSWORD@HOST:PORT).");
+    else
+        proxy_hint(e, err);
+    return r;
+}
+
 static int retryable(const struct easy *e, enum err_code as, const char *what, CURLcode code, struct err *err) {
     int r = err_set(err, as, "%s %s: %s", what, e->target.label, reason(e, code));
     proxy_hint(e, err);
@@ -68,6 +84,7 @@ static int retryable(const struct easy *e, enum err_code as, const char *what, C
 
 int easy_failed(const struct easy *e, CURLcode code, struct err *err) {
     int r;
+    if (refused_by_proxy(e)) return proxy_refuses(e, refused_by_proxy(e), err);
     switch (code) {
         case CURLE_URL_MALFORMAT:
             return err_set(err, ERR_INVALID, "not a usable URL for %s: %s", e->target.label, reason(e, code));

@@ -64,6 +64,10 @@ static void serve(struct conn *c) {
     while (conn_read_head(c, &head)) {
         buf_reset(&body);
         read_body(c, head.data, &body);
+        if (str_starts(head.data, "CONNECT ")) {
+            conn_reply(c, 407, "Proxy-Authenticate: Basic realm=\"p\"\r\n", "who are you?");
+            return;
+        }
         char *path = strchr(head.data, ' ') + 1;
         if (str_starts(path, "http://registry.example")) path += strlen("http://registry.example"); /* as a proxy gets it */
         if (str_starts(path, "/echo")) {
@@ -424,6 +428,13 @@ static void test_proxy(void **state) {
     assert_int_equal(get(f, "/echo", &r), 0); /* loopback goes directly */
     assert_true(str_starts(r.body, "GET /echo HTTP/1.1\r\n"));
     unsetenv("HTTP_PROXY");
+    setenv("https_proxy", f->server.url, 1);
+    req.url = "https://registry.example/echo";
+    assert_int_equal(http_send(f->http, &f->ctx, &req, &r, &f->err), -ERR_UNAVAILABLE);
+    assert_string_equal(f->err.message, "cannot reach registry.example: the proxy refuses to connect to it: HTTP 407");
+    assert_non_null(strstr(f->err.hint, "user name and a password"));
+    assert_false(f->err.retryable);
+    unsetenv("https_proxy");
 }
 
 static void test_text(void **state) {

@@ -64,8 +64,13 @@ enum { ROLLOUT_TIMEOUT_MS = 30 * 60 * 1000 };
 struct rollout_private {
     const char *uid, *proven;
     const char *unfinished; /* why; NULL: it is finished */
+    const struct kv *good;  /* container → image of the last template that was proven: what a rollback goes back to */
+    size_t n_good;
+    bool imported; /* its triggers aren't known: those of the configuration are taken as they are, without a restart */
 };
 void rollout_private_read(struct arena *a, const char *json, struct rollout_private *ret);
+/* The object is complete. */
+void rollout_private_prove(struct arena *a, struct rollout_private *p, const struct rollout *r, const struct json *object);
 const char *rollout_private_text(struct arena *a, const struct rollout_private *p);
 
 /* ---- rollout_fail.c: failures put in words, and what is done about them ---- */

@@ -59,9 +59,10 @@ static const char *restart_at(struct job *j, const struct json *live) {
 
 static void remember(struct job *j, const struct json *object, const char *unfinished) {
     struct arena *a = j->req->ctx->arena;
+    j->private.imported = false;
     j->private.uid = arena_strdup(a, kube_uid(object));
     j->private.unfinished = unfinished;
-    if (!unfinished) j->private.proven = kube_template_hash(a, object);
+    if (!unfinished) rollout_private_prove(a, &j->private, j->state, object);
     j->a->private.out = rollout_private_text(a, &j->private);
 }
 
@@ -125,6 +126,19 @@ static void take_digests(struct job *j, const struct kube_outcome *out) {
     j->state->running_digests = digests;
 }
 
+/* The image that a container last ran in a complete rollout; else the one before this apply. */
+static const char *good_image(const struct job *j, const char *container) {
+    for (size_t i = 0; i < j->private.n_good; i++)
+        if (str_eq(j->private.good[i].key, container)) return j->private.good[i].value;
+    return image_of(j->before, container);
+}
+
+static bool is_good(const struct job *j, const struct json *object) {
+    for (size_t i = 0; i < j->state->images.n; i++)
+        if (!str_eq(good_image(j, j->state->images.v[i].key), image_of(object, j->state->images.v[i].key))) return false;
+    return str_eq(kube_template_annotation(j->before, KUBE_RESTARTED_AT), kube_template_annotation(object, KUBE_RESTARTED_AT));
+}
+
 /* What the workload was, as a change from what it is. */
 static struct kube_change back_to(struct job *j, const struct json *now) {
     struct arena *a = j->req->ctx->arena;
@@ -132,7 +146,7 @@ static struct kube_change back_to(struct job *j, const struct json *now) {
     struct kv *annotations = arena_array(a, j->state->annotations.n + 1, sizeof *annotations);
     struct kube_change c = {.w = j->w, .live = now, .policies = j->before, .images = images, .annotations = annotations, .force = true};
     for (size_t i = 0; i < j->state->images.n; i++) {
-        const char *image = image_of(j->before, j->state->images.v[i].key);
+        const char *image = good_image(j, j->state->images.v[i].key);
         if (image) images[c.n_images++] = (struct kv){j->state->images.v[i].key, image};
     }
     for (size_t i = 0; i < j->state->annotations.n; i++) {
@@ -171,8 +185,8 @@ static void roll_back(struct job *j, const struct json *now, const struct kube_w
     struct arena *a = j->req->ctx->arena;
     AUTO_ERR struct err err = {0};
     const char *text = kube_workload_text(a, &j->w);
-    if (str_eq(kube_template_hash(a, j->before), kube_template_hash(a, now))) {
-        tf_warning(j->req->diags, j->path, "Nothing to roll back to", "The %s had this template before: there is no other one to put back.", text);
+    if (is_good(j, now)) {
+        tf_warning(j->req->diags, j->path, "Nothing to roll back to", "The %s had these images before: there are no others to put back.", text);
         return;
     }
     progress_line(j->progress, "failed, the prior images are put back");

@@ -113,6 +113,25 @@ void rollout_private_read(struct arena *a, const char *text, struct rollout_priv
     ret->uid = arena_strdup(a, json_get_str(j, "uid"));
     ret->proven = arena_strdup(a, json_get_str(j, "proven"));
     ret->unfinished = arena_strdup(a, json_get_str(j, "unfinished"));
+    ret->imported = json_true(json_get(j, "imported"));
+    struct kv *good = arena_array(a, json_len(json_get(j, "good")) + 1, sizeof *good);
+    json_each(image, json_get(j, "good")) {
+        if (json_str(image)) good[ret->n_good++] = (struct kv){arena_strdup(a, json_key(image)), arena_strdup(a, json_str(image))};
+    }
+    ret->good = good;
+}
+
+void rollout_private_prove(struct arena *a, struct rollout_private *p, const struct rollout *r, const struct json *object) {
+    struct kv *good = arena_array(a, r->images.n + 1, sizeof *good);
+    size_t n = 0;
+    for (size_t i = 0; r->images.state == TF_KNOWN && i < r->images.n; i++) {
+        const char *image = json_get_str(kube_container(object, r->images.v[i].key, NULL), "image");
+        if (image) good[n++] = (struct kv){r->images.v[i].key, arena_strdup(a, image)};
+    }
+    *p = (struct rollout_private){
+        .uid = arena_strdup(a, kube_uid(object)), .proven = kube_template_hash(a, object), .good = good, .n_good = n,
+        .imported = p->imported,
+    };
 }
 
 const char *rollout_private_text(struct arena *a, const struct rollout_private *p) {
@@ -120,5 +139,8 @@ const char *rollout_private_text(struct arena *a, const struct rollout_private *
     json_set_str(j, "uid", p->uid);
     json_set_str(j, "proven", p->proven);
     json_set_str(j, "unfinished", p->unfinished);
+    if (p->imported) json_set_bool(j, "imported", true);
+    struct json *good = json_set(j, "good", json_obj());
+    for (size_t i = 0; i < p->n_good; i++) json_set_str(good, p->good[i].key, p->good[i].value);
     return json_text(a, j);
 }

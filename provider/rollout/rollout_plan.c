@@ -77,30 +77,24 @@ static void check_live(struct tf_req *req, const struct rollout *planned, const 
     }
 }
 
-static bool is_unfinished(struct arena *a, const struct tf_plan *p, const char **ret_why) {
-    struct rollout_private private;
-    rollout_private_read(a, p->private.in, &private);
-    *ret_why = private.unfinished;
-    return p->prior && private.unfinished;
-}
-
 void rollout_plan(struct tf_req *req, struct tf_plan *p) {
     struct arena *a = req->ctx->arena;
     const struct rollout *prior = p->prior;
     struct rollout *planned = p->planned;
     struct kube_workload w = {0};
-    const char *path = NULL, *why = NULL;
+    const char *path = NULL;
+    struct rollout_private private;
+    rollout_private_read(a, p->private.in, &private);
     bool known = rollout_workload(planned, &w, &path);
-    if (is_unfinished(a, p, &why)) {
-        p->changed = true;
+    if (prior && private.unfinished && !p->changed) {
         tf_plan_unknown(&rollout_resource.table, p);
-        tf_warning(req->diags, path, "The last rollout isn't complete", "%s. It is planned again: the apply waits for it to complete.", why);
+        tf_warning(req->diags, path, "The last rollout isn't complete", "%s. It is planned again: the apply waits for it to complete.", private.unfinished);
     }
     if (!p->changed) return;
     bool moved = prior && (!tf_string_equal(planned->ns, prior->ns) || !tf_string_equal(planned->deployment, prior->deployment) ||
                            !tf_string_equal(planned->stateful_set, prior->stateful_set) ||
                            !tf_string_equal(planned->daemon_set, prior->daemon_set));
-    bool restarts = prior ? !tf_map_equal(&planned->triggers, &prior->triggers) : planned->triggers.state != TF_NULL;
+    bool restarts = prior ? !private.imported && !tf_map_equal(&planned->triggers, &prior->triggers) : planned->triggers.state != TF_NULL;
     if (!known)
         planned->id = TF_UNKNOWN_STRING;
     else

@@ -53,8 +53,10 @@ static void look(struct tf_req *req, struct kube *k, struct tf_read *r, const st
     bool waits = state->wait.state != TF_KNOWN || state->wait.v;
     int done = waits ? kube_rollout_look(k, req->ctx, w, live, rollout_ms(state->settle, -1), &why, &err) : 1;
     if (done < 0) return; /* could not tell */
-    private = (struct rollout_private){.uid = arena_strdup(a, kube_uid(live)), .proven = done ? hash : NULL};
-    if (!done) private.unfinished = arena_printf(a, "%s: %s", kube_workload_text(a, w), why);
+    private.uid = arena_strdup(a, kube_uid(live));
+    private.proven = NULL;
+    private.unfinished = done ? NULL : arena_printf(a, "%s: %s", kube_workload_text(a, w), why);
+    if (done) rollout_private_prove(a, &private, state, live);
     r->private.out = rollout_private_text(a, &private);
 }
 
@@ -147,4 +149,5 @@ void rollout_import(struct tf_req *req, struct tf_import *i) {
     import_live(a, state, &w, live);
     state->id = tf_str(rollout_id(a, &w, attributes[w.kind]));
     rollout_observe(a, state, &w, live);
+    i->private.out = rollout_private_text(a, &(struct rollout_private){.imported = true});
 }

@@ -67,6 +67,8 @@ finish() {
 work=$(mktemp -d "${TMPDIR:-/tmp}/gpudev-acc.XXXXXX")
 cleanup() {
 	local status=$?
+	# Pods that stay behind cost the tests after this one their time.
+	kubectl delete namespace "$unique" --ignore-not-found --wait=false >/dev/null 2>&1 || true
 	rm -rf "$work"
 	exit $status
 }

@@ -247,7 +247,10 @@ static int build_image(struct job *j, struct err *err) {
     for (size_t i = 0; i < req->n_ignore; i++) ignore_add(a, &more, req->ignore[i]);
     const struct bk_source sources[] = {
         {.name = "context", .dir = req->context, .ignore = more.patterns, .n_ignore = more.n},
-        {.name = "dockerfile", .dir = fs_dir(a, req->dockerfile), .only = dockerfile_only, .n_only = strcmp(file, "Dockerfile") ? 2 : 3},
+        {.name = "dockerfile",
+         .dir = fs_dir(a, req->dockerfile),
+         .only = dockerfile_only,
+         .n_only = strcmp(file, "Dockerfile") ? 2 : 3},
     };
     const struct bk_status_sink sink = {.line = on_line, .output = on_output, .self = req->progress};
     j->kept = kept_open(j->ctx, &(struct kept_options){.builder = j->b->store,

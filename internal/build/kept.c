@@ -27,6 +27,7 @@
 #include "buildkit/beneath.h"
 #include "buildkit/filesync.h"
 #include "context/context.h"
+#include "context/xattr.h"
 #include "crypto/crypto.h"
 
 enum {
@@ -39,9 +40,11 @@ enum {
 
 struct file {
     const char *path;
-    uint64_t size, ino;
+    bool is_dir;
+    unsigned mode; /* 07777 */
+    uint64_t size, ino, xattrs;
     int64_t mtime_ns, ctime_ns, read_ms;
-    char sha256[SHA256_HEX]; /* "": not known */
+    char sha256[SHA256_HEX]; /* of a file; "": not known */
 };
 
 struct section {
@@ -95,7 +98,7 @@ static void take_path(char *path) {
 
 static void write_record(struct kept *k) {
     AUTO_BUF struct buf b = {0};
-    buf_addf(&b, "gpudev-kept 1\nname %s\n", k->name);
+    buf_addf(&b, "gpudev-kept 2\nname %s\n", k->name);
     for (size_t i = 0; i < k->n_sections; i++) {
         const struct section *s = &k->sections[i];
         buf_addf(&b, "section %s %s\n", s->signature, s->source);
@@ -125,10 +128,11 @@ static bool read_file_line(struct kept *k, char *line, size_t *cap) {
     struct section *s = &k->sections[k->n_sections - 1];
     struct file f = {0};
     int at = 0;
-    if (sscanf(line, "%" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNd64 " %64s%n", &f.size, &f.mtime_ns, &f.ctime_ns,
-               &f.ino, &f.read_ms, f.sha256, &at) != 6 ||
-        line[at] != ' ')
-        return false;
+    char kind;
+    int n = sscanf(line, "%c %o %" SCNx64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNd64 " %64s%n", &kind, &f.mode,
+                   &f.xattrs, &f.size, &f.mtime_ns, &f.ctime_ns, &f.ino, &f.read_ms, f.sha256, &at);
+    if (n != 9 || line[at] != ' ' || (kind != 'd' && kind != 'f')) return false;
+    f.is_dir = kind == 'd';
     if (strcmp(f.sha256, "-") == 0) *f.sha256 = 0;
     f.path = line + at + 1;
     take_path(line + at + 1);
@@ -149,7 +153,7 @@ static bool read_record(struct kept *k) {
         char name[33];
         bool ok;
         if (number == 0)
-            ok = strcmp(line, "gpudev-kept 1") == 0;
+            ok = strcmp(line, "gpudev-kept 2") == 0;
         else if (number == 1)
             ok = sscanf(line, "name %32s", name) == 1 && (k->name = arena_strdup(k->arena, name));
         else if (strcmp(line, "end") == 0)
@@ -192,20 +196,33 @@ static bool hash_file(struct beneath *b, const char *path, char hex[SHA256_HEX])
     return n == 0;
 }
 
-/* Whether the file's bytes are the ones that were sent, as far as its stat pretends so. A change that shows in size or
- * mtime is none of our business: the daemon asks for the file then. */
+static bool same_xattrs(struct beneath *b, const struct file *f) {
+    AUTO_ARENA struct arena *a = arena_new();
+    int dir = -1;
+    const char *name = NULL;
+    struct xattrs x = {0};
+    if (beneath_parent(b, f->path, &dir, &name, NULL) < 0 || xattrs_read(a, dir, name, &x, NULL) < 0) return false;
+    return bk_xattr_digest(x.v, x.lens, x.n) == f->xattrs;
+}
+
+static bool same_bytes(struct beneath *b, const struct file *f) {
+    char hex[SHA256_HEX];
+    return *f->sha256 && hash_file(b, f->path, hex) && strcmp(hex, f->sha256) == 0;
+}
+
+/* Whether an entry is what was sent, as far as the daemon won't see it by itself: it compares type, mode, size and mtime
+ * of files and asks for those that differ, but takes no notice of a folder's mode, nor of an attribute alone. */
 static bool vouched(struct beneath *b, struct file *f) {
     struct stat st;
-    if (fstatat(b->root, f->path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode)) return true;
-    if ((uint64_t) st.st_size != f->size || mtime_of(&st) != f->mtime_ns) return true;
+    if (fstatat(b->root, f->path, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode) != f->is_dir) return true;
+    bool same_mode = (st.st_mode & 07777) == f->mode;
+    if (f->is_dir ? !same_mode
+                  : !S_ISREG(st.st_mode) || !same_mode || (uint64_t) st.st_size != f->size || mtime_of(&st) != f->mtime_ns)
+        return !f->is_dir;
     bool racy = f->ctime_ns / 1000000 + RACY_MS > f->read_ms;
     if (ctime_of(&st) == f->ctime_ns && (uint64_t) st.st_ino == f->ino && !racy) return true;
-    char hex[SHA256_HEX];
     int64_t now = clock_system.wall(clock_system.self);
-    if (!*f->sha256 || !hash_file(b, f->path, hex) || strcmp(hex, f->sha256) != 0) {
-        log_debug(NULL, "%s was rewritten behind an equal stat: a new copy is sent", f->path);
-        return false;
-    }
+    if (!same_xattrs(b, f) || (!f->is_dir && !same_bytes(b, f))) return false;
     f->ctime_ns = ctime_of(&st);
     f->ino = (uint64_t) st.st_ino;
     f->read_ms = now;
@@ -217,7 +234,10 @@ static bool section_vouched(struct kept *k, struct ctx *ctx, struct section *s) 
     struct beneath b;
     if (!dir || beneath_init(&b, dir, NULL) < 0) return false;
     bool ok = true;
-    for (size_t i = 0; i < s->n_files && ok; i++) ok = !cancel_requested(ctx->cancel) && vouched(&b, &s->files[i]);
+    for (size_t i = 0; i < s->n_files && ok; i++) {
+        ok = !cancel_requested(ctx->cancel) && vouched(&b, &s->files[i]);
+        if (!ok) log_debug(ctx, "%s changed behind what the builder compares: everything is sent anew", s->files[i].path);
+    }
     beneath_done(&b);
     return ok;
 }
@@ -357,28 +377,32 @@ static const struct file *known(struct file **list, size_t n, const struct bk_sy
     }
     const struct file *found = NULL;
     for (; low < n && strcmp(list[low]->path, s->path) == 0; low++)
-        if (list[low]->size == s->size && list[low]->mtime_ns == s->mtime_ns) found = list[low];
+        if (list[low]->is_dir == s->is_dir && (s->is_dir || (list[low]->size == s->size && list[low]->mtime_ns == s->mtime_ns)))
+            found = list[low];
     return found;
 }
 
+/* Into the record; with what it knew of an entry that the daemon didn't ask for. */
 static void note_file(struct kept *k, struct file *to, const struct bk_synced *s, struct file **list, size_t n) {
-    *to = (struct file){.path = arena_strdup(k->arena, s->path),
-                        .size = s->size,
-                        .ino = s->ino,
-                        .mtime_ns = s->mtime_ns,
-                        .ctime_ns = s->ctime_ns,
-                        .read_ms = s->read_ms};
-    if (s->sha256) {
-        hex_encode(s->sha256, SHA256_LEN, to->sha256);
-        return;
-    }
-    const struct file *f = known(list, n, s);
+    *to = (struct file){
+        .path = arena_strdup(k->arena, s->path),
+        .is_dir = s->is_dir,
+        .mode = s->mode,
+        .size = s->size,
+        .ino = s->ino,
+        .xattrs = s->xattrs,
+        .mtime_ns = s->mtime_ns,
+        .ctime_ns = s->ctime_ns,
+        .read_ms = s->read_ms,
+    };
+    const struct file *f = s->sha256 ? NULL : known(list, n, s);
+    if (s->sha256) hex_encode(s->sha256, SHA256_LEN, to->sha256);
     if (!f) return;
+    bool same = f->xattrs == s->xattrs && (s->is_dir ? f->mode == s->mode : f->ctime_ns == s->ctime_ns && f->ino == s->ino);
+    if (!same && !k->stale) k->stale = to->path;
+    if (s->is_dir) return;
     to->read_ms = f->read_ms;
-    if (f->ctime_ns == s->ctime_ns && f->ino == s->ino)
-        memcpy(to->sha256, f->sha256, sizeof to->sha256);
-    else if (!k->stale)
-        k->stale = to->path;
+    if (same) memcpy(to->sha256, f->sha256, sizeof to->sha256);
 }
 
 static void note_sync(struct kept *k, const char *source, const char *signature, const struct bk_sync_result *result) {

@@ -38,22 +38,30 @@ static int open_dir(const struct beneath *b, const char *path, size_t len, struc
     return fd;
 }
 
-int beneath_open(struct beneath *b, const char *path, int *ret_fd, struct err *err) {
+int beneath_parent(struct beneath *b, const char *path, int *ret_dir_fd, const char **ret_name, struct err *err) {
     const char *slash = strrchr(path, '/');
-    int dir = b->root;
-    if (slash) {
-        size_t len = (size_t) (slash - path);
-        if (!b->dir || strlen(b->dir) != len || memcmp(b->dir, path, len) != 0) {
-            int fd = open_dir(b, path, len, err);
-            if (fd < 0) return fd;
-            fd_close(b->dir_fd);
-            mem_free(b->dir);
-            b->dir_fd = fd;
-            b->dir = mem_strndup(path, len);
-        }
-        dir = b->dir_fd;
+    *ret_name = slash ? slash + 1 : path;
+    *ret_dir_fd = b->root;
+    if (!slash) return 0;
+    size_t len = (size_t) (slash - path);
+    if (!b->dir || strlen(b->dir) != len || memcmp(b->dir, path, len) != 0) {
+        int fd = open_dir(b, path, len, err);
+        if (fd < 0) return fd;
+        fd_close(b->dir_fd);
+        mem_free(b->dir);
+        b->dir_fd = fd;
+        b->dir = mem_strndup(path, len);
     }
-    int fd = openat(dir, slash ? slash + 1 : path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    *ret_dir_fd = b->dir_fd;
+    return 0;
+}
+
+int beneath_open(struct beneath *b, const char *path, int *ret_fd, struct err *err) {
+    int dir = -1;
+    const char *name = NULL;
+    int r = beneath_parent(b, path, &dir, &name, err);
+    if (r < 0) return r;
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return err_errno(err, errno, "can't open %s", path);
     *ret_fd = fd;
     return 0;

@@ -34,13 +34,20 @@ enum {
     PACKETS_PER_ARENA = 1024,
 };
 
-enum entry_kind { KIND_OTHER, KIND_FILE, KIND_EMPTY }; /* EMPTY: sent without content: sockets, and what context_entry.opens says */
+enum entry_kind {
+    KIND_OTHER,
+    KIND_DIR,
+    KIND_FILE,
+    KIND_EMPTY
+}; /* EMPTY: sent without content: sockets, and what context_entry.opens says */
 
 struct entry {
     const char *path;
     uint64_t size, ino, dev;
     int64_t mtime_ns, ctime_ns, read_ms;
+    uint64_t xattrs;
     unsigned char *sha256;
+    uint32_t mode;
     uint8_t kind;
     bool linked; /* a further name of a file that was announced already */
     bool asked;
@@ -82,6 +89,23 @@ uint32_t bk_go_mode(mode_t mode) {
     if (mode & S_ISGID) m |= 1u << 22;
     if (mode & S_ISVTX) m |= 1u << 20;
     return m;
+}
+
+uint64_t bk_xattr_digest(const struct kv *xattrs, const size_t *lens, size_t n) {
+    if (!n) return 0;
+    struct sha256 *h = sha256_new();
+    for (size_t i = 0; i < n; i++) {
+        uint64_t len = lens[i];
+        sha256_add(h, xattrs[i].key, strlen(xattrs[i].key) + 1);
+        sha256_add(h, &len, sizeof len);
+        sha256_add(h, xattrs[i].value, lens[i]);
+    }
+    unsigned char digest[SHA256_LEN];
+    sha256_end(h, digest);
+    sha256_free(h);
+    uint64_t out;
+    memcpy(&out, digest, sizeof out);
+    return out ? out : 1;
 }
 
 static int64_t nanoseconds(const struct timespec *t) { return (int64_t) t->tv_sec * 1000000000 + t->tv_nsec; }
@@ -234,18 +258,21 @@ static int check_peer(struct sync *s, struct err *err) {
 
 static enum entry_kind kind_of(const struct stat *st, bool opens) {
     if (S_ISSOCK(st->st_mode) || (S_ISREG(st->st_mode) && !opens)) return KIND_EMPTY;
-    return S_ISREG(st->st_mode) ? KIND_FILE : KIND_OTHER;
+    return S_ISREG(st->st_mode) ? KIND_FILE : S_ISDIR(st->st_mode) ? KIND_DIR : KIND_OTHER;
 }
 
-static size_t add_entry(struct sync *s, const char *path, const struct stat *st, bool opens) {
+static size_t add_entry(struct sync *s, const struct context_entry *from, const struct stat *st) {
     struct entry e = {
-        .path = arena_strdup(s->ctx->arena, path),
+        .path = arena_strdup(s->ctx->arena, from->path),
+        .mode = st->st_mode & 07777,
+        .xattrs = bk_xattr_digest(from->xattrs, from->xattr_lens, from->n_xattrs),
         .size = S_ISREG(st->st_mode) ? (uint64_t) st->st_size : 0,
         .ino = (uint64_t) st->st_ino,
         .dev = (uint64_t) st->st_dev,
         .mtime_ns = nanoseconds(MTIME(st)),
         .ctime_ns = nanoseconds(CTIME(st)),
-        .kind = (uint8_t) kind_of(st, opens),
+        .kind = (uint8_t) kind_of(st, from->opens),
+        .read_ms = ctx_clock(s->ctx)->wall(ctx_clock(s->ctx)->self),
     };
     pthread_mutex_lock(&s->waiter.lock);
     MEM_GROW(s->entries, s->n_entries, s->cap_entries);
@@ -276,7 +303,7 @@ static int announce(void *arg, const struct context_entry *e, struct err *err) {
     if (fstatat(e->dir_fd, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || ((st.st_mode ^ e->mode) & S_IFMT))
         return changed(err, s, e->path, "changed");
 
-    size_t id = add_entry(s, e->path, &st, e->opens);
+    size_t id = add_entry(s, e, &st);
     Bk__Stat stat = BK__STAT__INIT;
     stat.path = (char *) e->path;
     stat.mode = bk_go_mode(st.st_mode);
@@ -326,7 +353,7 @@ static int take_request(struct sync *s, uint32_t id, struct err *err) {
     int r = 0;
     if (!e)
         r = err_set(err, ERR_PROTOCOL, "the builder asked for file %u of %zu", id, s->n_entries);
-    else if (e->kind == KIND_OTHER)
+    else if (e->kind == KIND_OTHER || e->kind == KIND_DIR)
         r = err_set(err, ERR_PROTOCOL, "the builder asked for the content of %s, which is no regular file", e->path);
     else if (e->asked)
         r = err_set(err, ERR_PROTOCOL, "the builder asked twice for %s", e->path);
@@ -423,8 +450,19 @@ static void give_result(const struct sync *s, struct bk_sync_result *ret) {
     size_t n = 0;
     for (size_t i = 0; i < s->n_entries; i++) {
         const struct entry *e = &s->entries[i];
-        if (e->kind != KIND_FILE || e->linked) continue;
-        files[n++] = (struct bk_synced){e->path, e->size, e->mtime_ns, e->ctime_ns, e->ino, e->sha256, e->read_ms};
+        if ((e->kind != KIND_FILE && e->kind != KIND_DIR) || e->linked) continue;
+        files[n++] = (struct bk_synced){
+            .path = e->path,
+            .mode = e->mode,
+            .is_dir = e->kind == KIND_DIR,
+            .size = e->size,
+            .mtime_ns = e->mtime_ns,
+            .ctime_ns = e->ctime_ns,
+            .ino = e->ino,
+            .xattrs = e->xattrs,
+            .sha256 = e->sha256,
+            .read_ms = e->read_ms,
+        };
     }
     *ret = (struct bk_sync_result){.files = files, .n_files = n, .bytes = s->bytes};
 }

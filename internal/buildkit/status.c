@@ -65,7 +65,8 @@ static struct step *find(struct bk_status *s, const char *digest, bool add) {
 
 static int64_t time_ns(const Bk__Timestamp *t) {
     int64_t ns = 0;
-    return t && !__builtin_mul_overflow(t->seconds, (int64_t) 1000000000, &ns) && !__builtin_add_overflow(ns, t->nanos, &ns) ? ns : 0;
+    return t && !__builtin_mul_overflow(t->seconds, (int64_t) 1000000000, &ns) && !__builtin_add_overflow(ns, t->nanos, &ns) ? ns
+                                                                                                                             : 0;
 }
 
 /* Steps of the Dockerfile are named "[stage 2/5] RUN …"; "[internal] …" and "exporting …" are the daemon's own. */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <utime.h>
 
 #include "base/ctx.h"
@@ -414,6 +415,44 @@ static void test_equal_stat(void **state) {
     }
 }
 
+/* facts: a warm builder takes no notice of these. */
+static void test_changes_of_metadata_alone(void **state) {
+    struct fixture *f = *state;
+    file(f, "Dockerfile", "FROM scratch\nCOPY src /src\n");
+    file(f, "src/d/f", "1");
+    build_ok(f);
+    const char *first = f->result.digest;
+    assert_int_equal(chmod(fs_join(f->a, f->dir, "src/d"), 0700), 0);
+    char *dir = tree_new(f->a);
+    build_ok(f);
+    char *list = unpack(f, dir);
+    if (!strstr(list, "drwx------ 0/0")) fail_msg("the folder's mode is lost:\n%s", list);
+    assert_int_equal(chmod(fs_join(f->a, f->dir, "src/d/f"), 0600), 0);
+    build_ok(f);
+    list = unpack(f, dir);
+    if (!strstr(list, "-rw------- 0/0")) fail_msg("the file's mode is lost:\n%s", list);
+    assert_string_not_equal(f->result.digest, first);
+    tree_remove(dir);
+}
+
+static void test_xattr_alone(void **state) {
+    struct fixture *f = *state;
+    file(f, "Dockerfile", "FROM scratch\nCOPY src /src\n");
+    file(f, "src/f", "1");
+    file(f, "src/g", "2");
+    const char *path = fs_join(f->a, f->dir, "src/f"), *folder = fs_join(f->a, f->dir, "src");
+    if (setxattr(path, "user.gpudev", "one", 3, 0) < 0) skip();
+    build_ok(f);
+    const char *first = f->result.digest;
+    assert_int_equal(setxattr(path, "user.gpudev", "two", 3, 0), 0);
+    build_ok(f);
+    assert_string_not_equal(f->result.digest, first);
+    const char *second = f->result.digest;
+    assert_int_equal(setxattr(folder, "user.gpudev", "three", 5, 0), 0);
+    build_ok(f);
+    assert_string_not_equal(f->result.digest, second);
+}
+
 static void test_changed_since_the_plan(void **state) {
     struct fixture *f = *state;
     file(f, "Dockerfile", "FROM scratch\nCOPY data /data\n");
@@ -515,6 +554,8 @@ static int run_all(const char *name) {
         CASE(test_many_files),
         CASE(test_two_dockerfiles),
         CASE(test_equal_stat),
+        CASE(test_changes_of_metadata_alone),
+        CASE(test_xattr_alone),
         CASE(test_changed_since_the_plan),
         CASE(test_ten_at_once),
         CASE(test_no_names_stay),

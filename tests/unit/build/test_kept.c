@@ -6,12 +6,14 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <sys/xattr.h>
 
 #include "base/ctx.h"
 #include "base/str.h"
 #include "build/kept.h"
 #include "buildkit/filesync.h"
 #include "context/context.h"
+#include "context/xattr.h"
 #include "context/tree.h"
 #include "crypto/crypto.h"
 
@@ -49,24 +51,34 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* Announces a file; its bytes are sent or not. */
+/* Announces an entry; a file's bytes are sent or not. */
 static struct bk_synced announce(struct fixture *f, const char *path, bool sent) {
+    const char *full = fs_join(f->a, f->dir, path);
     struct stat st;
-    char *text;
-    size_t len;
-    assert_int_equal(stat(fs_join(f->a, f->dir, path), &st), 0);
-    assert_int_equal(fs_read(f->a, fs_join(f->a, f->dir, path), 1 << 20, &text, &len, NULL), 0);
-    unsigned char digest[SHA256_LEN];
-    sha256_once(text, len, digest);
-    return (struct bk_synced){
+    assert_int_equal(stat(full, &st), 0);
+    struct xattrs x = {0};
+    int dir = open(f->dir, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(xattrs_read(f->a, dir, path, &x, NULL), 0);
+    close(dir);
+    struct bk_synced s = {
         .path = path,
-        .size = len,
+        .is_dir = S_ISDIR(st.st_mode),
+        .mode = st.st_mode & 07777,
+        .xattrs = bk_xattr_digest(x.v, x.lens, x.n),
         .mtime_ns = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
         .ctime_ns = (int64_t) st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec,
         .ino = (uint64_t) st.st_ino,
-        .sha256 = sent ? arena_dup(f->a, digest, sizeof digest) : NULL,
         .read_ms = clock_system.wall(clock_system.self),
     };
+    if (s.is_dir) return s;
+    char *text;
+    size_t len;
+    assert_int_equal(fs_read(f->a, full, 1 << 20, &text, &len, NULL), 0);
+    unsigned char digest[SHA256_LEN];
+    sha256_once(text, len, digest);
+    s.size = len;
+    if (sent) s.sha256 = arena_dup(f->a, digest, sizeof digest);
+    return s;
 }
 
 static void sync_file(struct fixture *f, struct kept *k, const char *path, bool sent) {
@@ -114,6 +126,38 @@ static void test_rewritten_behind_its_stat(void **state) {
     assert_string_equal(build(f, "a", false), other);
     put(f, "a", "one"); /* and back */
     assert_string_not_equal(build(f, "a", true), other);
+}
+
+static void test_a_folders_mode(void **state) {
+    struct fixture *f = *state;
+    tree_dir(f->a, f->dir, "d");
+    const char *path = fs_join(f->a, f->dir, "d"), *key = build(f, "d", false);
+    tree_file(f->a, f->dir, "d/new", "");
+    assert_string_equal(build(f, "d", false), key);
+    assert_int_equal(chmod(path, 0700), 0);
+    const char *other = build(f, "d", false);
+    assert_string_not_equal(other, key);
+    assert_string_equal(build(f, "d", false), other);
+}
+
+/* The daemon asks for a file whose mode differs. */
+static void test_a_files_mode(void **state) {
+    struct fixture *f = *state;
+    put(f, "a", "one");
+    const char *key = build(f, "a", true);
+    assert_int_equal(chmod(fs_join(f->a, f->dir, "a"), 0600), 0);
+    assert_string_equal(build(f, "a", true), key);
+}
+
+static void test_attributes(void **state) {
+    struct fixture *f = *state;
+    put(f, "a", "one");
+    const char *path = fs_join(f->a, f->dir, "a");
+    if (setxattr(path, "user.x", "1", 1, 0) < 0) skip();
+    const char *key = build(f, "a", true);
+    assert_string_equal(build(f, "a", false), key);
+    assert_int_equal(setxattr(path, "user.x", "2", 1, 0), 0);
+    assert_string_not_equal(build(f, "a", true), key);
 }
 
 /* Not asked for, and never sent under this record: nothing vouches for what the daemon has. */
@@ -206,11 +250,12 @@ static const char *record_of(struct fixture *f) {
 static void test_damaged_records(void **state) {
     struct fixture *f = *state;
     static const char *const texts[] = {"",
-                                        "gpudev-kept 1\n",
-                                        "gpudev-kept 1\nname x\nsection\nend\n",
-                                        "gpudev-kept 1\nname x\n1 2 3\nend\n",
-                                        "gpudev-kept 2\nname x\nend\n",
-                                        "gpudev-kept 1\nname x\nsection s c\n1 2 3 4 5 - a"};
+                                        "gpudev-kept 2\n",
+                                        "gpudev-kept 2\nname x\nsection\nend\n",
+                                        "gpudev-kept 2\nname x\n1 2 3\nend\n",
+                                        "gpudev-kept 1\nname x\nend\n",
+                                        "gpudev-kept 2\nname x\nsection s c\nx 644 0 1 2 3 4 5 - a\nend\n",
+                                        "gpudev-kept 2\nname x\nsection s c\n1 2 3 4 5 - a"};
     put(f, "a", "one");
     const char *key = build(f, "a", true);
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -236,6 +281,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         CASE(test_stable),
         CASE(test_rewritten_behind_its_stat),
+        CASE(test_a_folders_mode),
+        CASE(test_a_files_mode),
+        CASE(test_attributes),
         CASE(test_unknown_content),
         CASE(test_changed_between_look_and_listing),
         CASE(test_a_build_that_dies),

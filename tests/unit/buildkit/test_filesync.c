@@ -121,16 +121,20 @@ static void test_result(void **state) {
     struct fixture *f = *state;
     make_tree(f);
     expect_ok(f, NULL);
-    assert_int_equal(f->result.n_files, 3); /* of hard links the first only */
+    assert_int_equal(f->result.n_files, 5); /* of hard links the first only, no symbolic ones */
     assert_int_equal(f->result.bytes, 5);
     unsigned char want[SHA256_LEN];
     sha256_once("one", 3, want);
-    assert_string_equal(f->result.files[0].path, "a/one.txt");
-    assert_memory_equal(f->result.files[0].sha256, want, sizeof want);
+    assert_string_equal(f->result.files[0].path, "a");
+    assert_true(f->result.files[0].is_dir);
+    assert_int_equal(f->result.files[0].mode, 0755);
+    const struct bk_synced *one = &f->result.files[1];
+    assert_string_equal(one->path, "a/one.txt");
+    assert_memory_equal(one->sha256, want, sizeof want);
     struct stat st;
     assert_int_equal(stat(fs_join(f->a, f->dir, "a/one.txt"), &st), 0);
-    assert_int_equal(f->result.files[0].mtime_ns, (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
-    assert_int_equal(f->result.files[0].ino, st.st_ino);
+    assert_int_equal(one->mtime_ns, (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+    assert_int_equal(one->ino, st.st_ino);
 }
 
 static bool leave_all(struct receiver *r, const struct got *g) {
@@ -144,7 +148,7 @@ static void test_nothing_asked(void **state) {
     f->r->leave = leave_all;
     expect_ok(f, NULL);
     assert_int_equal(f->result.bytes, 0);
-    assert_null(f->result.files[0].sha256);
+    assert_null(f->result.files[1].sha256);
 }
 
 static void test_big_file_in_small_messages(void **state) {

@@ -104,8 +104,8 @@ static void write_record(struct kept *k) {
         buf_addf(&b, "section %s %s\n", s->signature, s->source);
         for (size_t j = 0; j < s->n_files; j++) {
             const struct file *f = &s->files[j];
-            buf_addf(&b, "%" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " %s ", f->size, f->mtime_ns, f->ctime_ns,
-                     f->ino, f->read_ms, *f->sha256 ? f->sha256 : "-");
+            buf_addf(&b, "%c %o %" PRIx64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " %s ", f->is_dir ? 'd' : 'f',
+                     f->mode, f->xattrs, f->size, f->mtime_ns, f->ctime_ns, f->ino, f->read_ms, *f->sha256 ? f->sha256 : "-");
             add_path(&b, f->path);
             buf_addc(&b, '\n');
         }

@@ -51,21 +51,23 @@ static void *worker(void *arg) {
         }
     } while (await_work(s));
     s->n_workers--;
+    /* Whoever ends joins the one that ended before, and rpc_server_free the last: then none is still cleaning up. */
+    bool joins = s->has_ended;
+    pthread_t before = s->ended;
+    s->ended = pthread_self();
+    s->has_ended = true;
     waiter_wake(&s->w);
     pthread_mutex_unlock(&s->w.lock); /* last: from here on s may go */
+    if (joins) pthread_join(before, NULL);
     return NULL;
 }
 
 /* Threads take no signals: those are for the main thread. */
-static int thread_start(pthread_t *ret, bool detached, void *(*fn)(void *), void *arg) {
+static int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg) {
     sigset_t all, before;
-    pthread_attr_t attr;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attr);
-    if (detached) pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int r = pthread_create(ret, &attr, fn, arg);
-    pthread_attr_destroy(&attr);
+    int r = pthread_create(ret, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
@@ -74,7 +76,7 @@ bool rpc_server_enqueue(struct rpc_server *s, struct rpc_call *c) {
     pthread_mutex_lock(&s->w.lock);
     if (s->n_idle <= s->n_waiting && s->n_workers < s->max_workers) {
         pthread_t thread;
-        if (thread_start(&thread, true, worker, s) == 0) s->n_workers++;
+        if (thread_start(&thread, worker, s) == 0) s->n_workers++;
     }
     bool room = s->n_workers > 0 && s->n_waiting < WAITING_MAX;
     if (room) {
@@ -155,7 +157,7 @@ int rpc_server_listen(struct rpc_server *s, const char *address, int *ret_port, 
 void rpc_server_start(struct rpc_server *s) {
     grpc_server_start(s->server);
     rpc_call_accept(s);
-    if (thread_start(&s->cq_thread, false, completion_queue, s) != 0) mem_abort();
+    if (thread_start(&s->cq_thread, completion_queue, s) != 0) mem_abort();
     s->started = true;
 }
 
@@ -195,9 +197,10 @@ void rpc_server_free(struct rpc_server *s) {
     if (!s) return;
     if (!s->started) { /* gRPC wants a started server to shut down */
         grpc_server_start(s->server);
-        if (thread_start(&s->cq_thread, false, completion_queue, s) != 0) mem_abort();
+        if (thread_start(&s->cq_thread, completion_queue, s) != 0) mem_abort();
     }
     stop(s);
+    if (s->has_ended) pthread_join(s->ended, NULL);
     grpc_completion_queue_shutdown(s->cq);
     pthread_join(s->cq_thread, NULL);
     grpc_completion_queue_destroy(s->cq);

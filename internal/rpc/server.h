@@ -37,6 +37,8 @@ struct rpc_server {
     size_t n_waiting;
     pthread_cond_t work;
     size_t n_workers, n_idle, max_workers;
+    pthread_t ended; /* the worker that ended last */
+    bool has_ended;
 };
 
 struct rpc_call {

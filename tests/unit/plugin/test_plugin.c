@@ -265,10 +265,21 @@ static void assert_echo(struct host *h) {
     assert_string_equal(reply.data, "ping");
 }
 
+/* A sanitizer's words, for one. */
+static void show_stderr(struct host *h) {
+    char text[4096];
+    fcntl(h->err, F_SETFL, O_NONBLOCK);
+    for (ssize_t n; (n = read(h->err, text, sizeof text)) > 0;) print_error("%.*s", (int) n, text);
+}
+
 static int exit_status(struct host *h, int within_ms) {
     int status;
     for (int i = 0; i < within_ms; i++) {
-        if (waitpid(h->pid, &status, WNOHANG) == h->pid) return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+        if (waitpid(h->pid, &status, WNOHANG) == h->pid) {
+            if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 7)) return WEXITSTATUS(status);
+            if (h->channel) show_stderr(h);
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+        }
         usleep(1000);
     }
     kill(h->pid, SIGKILL);

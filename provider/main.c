@@ -35,18 +35,16 @@ static const char help[] =
     "                                    which files make the source hash of an image, and why\n"
     "  terraform-provider-gpudev -debug  serve until Ctrl-C; tells how OpenTofu attaches to it (for debuggers)\n";
 
-/* gRPC's threads run on while exit() destroys what they use, and waiting for them costs every command of the host its
- * time; a build that looks for leaks waits. */
-static int end(bool busy, int status) {
-    fflush(NULL);
+/* A build that looks for leaks frees everything; else the end is quick, since the host waits for it. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    if (!busy) {
-        rpc_shutdown();
-        return status;
-    }
+static const bool take_apart = true;
+#else
+static const bool take_apart = false;
 #endif
-    (void) busy;
-    _exit(status);
+
+static void tell(const struct err *err) {
+    fprintf(stderr, "terraform-provider-gpudev: %s\n", err_text(err));
+    if (err->hint) fprintf(stderr, "%s\n", err->hint);
 }
 
 static int serve(bool debug) {
@@ -57,20 +55,24 @@ static int serve(bool debug) {
     struct cancel *work = cancel_new(stop);
     struct tf_server *server = tf_server_new(&provider_gpudev, work);
     if (debug) tf_server_outlives_hosts(server);
-    bool busy = false;
+    bool running = false;
     int r = plugin_serve(
         &(struct plugin_options){
-            .methods = tf_server_methods(), .service = server, .stop = stop, .debug = debug, .address = address},
-        &busy, &err);
-    if (r < 0)
-        fprintf(stderr, "terraform-provider-gpudev: %s\n%s%s", err_text(&err), err.hint ? err.hint : "", err.hint ? "\n" : "");
-    if (!busy) {
-        tf_server_free(server);
-        cancel_unref(work);
-        cancel_unref(stop);
-    }
-    err_done(&err);
-    return end(busy, r < 0);
+            .methods = tf_server_methods(),
+            .service = server,
+            .stop = stop,
+            .debug = debug,
+            .take_apart = take_apart,
+            .address = address,
+        },
+        &running, &err);
+    if (r < 0) tell(&err);
+    if (running) _exit(r < 0);
+    tf_server_free(server);
+    cancel_unref(work);
+    cancel_unref(stop);
+    rpc_shutdown();
+    return r < 0;
 }
 
 struct command {

@@ -94,7 +94,7 @@ static int open_server(const struct plugin_handshake *h, const struct rpc_method
     return 0;
 }
 
-int plugin_serve(const struct plugin_options *opt, bool *ret_busy, struct err *err) {
+int plugin_serve(const struct plugin_options *opt, bool *ret_running, struct err *err) {
     AUTO_ERR struct err own = {0};
     if (!err) err = &own;
     struct plugin_handshake h;
@@ -102,18 +102,18 @@ int plugin_serve(const struct plugin_options *opt, bool *ret_busy, struct err *e
     if (r < 0) return r;
     AUTO_FREE struct rpc_method *methods = all_methods(opt);
     struct rpc_server *s = NULL;
-    bool busy = false;
+    bool running = false;
     r = plugin_handshake_new(&h, opt->debug, err);
     if (!r) r = open_server(&h, methods, opt, &s, err);
     if (!r) r = opt->debug ? plugin_reattach_write(&h, opt->address, err) : plugin_handshake_write(&h, err);
-    if (!r) busy = !drain(s, opt->stop, await_end(opt->stop, opt->debug));
+    if (!r) running = !drain(s, opt->stop, await_end(opt->stop, opt->debug)) || !opt->take_apart;
     plugin_handshake_done(&h);
-    if (busy) {
-        TAKE_PTR(methods); /* the calls that still run use them */
+    if (running) {
+        TAKE_PTR(methods); /* the server uses them */
     } else {
         rpc_server_free(s);
         plugin_events_close();
     }
-    if (!r) *ret_busy = busy;
+    *ret_running = running;
     return r;
 }

@@ -16,6 +16,9 @@ struct plugin_options {
     struct cancel *stop;
     /* Reattach mode: serves without a host that started it, tells on stdout how to attach, ends by SIGINT or SIGTERM. */
     bool debug;
+    /* Take the server apart at the end, for leak checks: it takes longer than the whole start, so a program that ends
+     * anyway does without. */
+    bool take_apart;
     const char *address; /* "registry.opentofu.org/gpudev/gpudev"; debug only */
 };
 
@@ -23,6 +26,6 @@ struct plugin_options {
 bool plugin_wanted(void);
 
 /* Serves until the end; takes over SIGINT, SIGTERM, SIGHUP and SIGPIPE and writes the handshake line to stdout, which is
- * nobody else's. stdin is never read. Returns 0 after an orderly end: *ret_busy tells whether calls were still running,
- * so that the process must end at once, freeing nothing. */
-int plugin_serve(const struct plugin_options *opt, bool *ret_busy, struct err *err);
+ * nobody else's. stdin is never read. Returns 0 after an orderly end. *ret_running: the server is still there (calls that
+ * didn't end, or no take_apart), so that the process must _exit at once, freeing nothing. */
+int plugin_serve(const struct plugin_options *opt, bool *ret_running, struct err *err);

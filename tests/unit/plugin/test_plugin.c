@@ -29,7 +29,7 @@
 #include "rpc/rpc.h"
 
 extern char **environ;
-static char *self;
+static char *self, *mode = "--serve";
 
 /* ---- The plugin ---- */
 
@@ -61,18 +61,19 @@ static const struct rpc_method methods[] = {
     {0},
 };
 
-static int serve(bool debug) {
+static int serve(bool debug, bool take_apart) {
     AUTO_ERR struct err err = {0};
     struct cancel *stop = cancel_new(NULL);
-    bool busy = false;
+    bool running = false;
     int r = plugin_serve(&(struct plugin_options){.methods = methods,
                                                   .service = "the service",
                                                   .stop = stop,
+                                                  .take_apart = take_apart,
                                                   .debug = debug,
                                                   .address = "registry.opentofu.org/gpudev/gpudev"},
-                         &busy, &err);
+                         &running, &err);
     if (r < 0) fprintf(stderr, "%s\n", err_text(&err));
-    if (busy) _exit(7);
+    if (running) _exit(7);
     cancel_unref(stop);
     rpc_shutdown();
     return r < 0;
@@ -94,7 +95,7 @@ struct host {
     struct rpc_stream *stdio;
 };
 
-static void spawn(struct host *h, char *mode, char **env) {
+static void spawn(struct host *h, char *how, char **env) {
     int out[2], err[2], in[2];
     assert_int_equal(pipe(out) | pipe(err) | pipe(in), 0);
     for (int i = 0; i < 2; i++) {
@@ -107,7 +108,7 @@ static void spawn(struct host *h, char *mode, char **env) {
     posix_spawn_file_actions_adddup2(&files, in[0], 0);
     posix_spawn_file_actions_adddup2(&files, out[1], 1);
     posix_spawn_file_actions_adddup2(&files, err[1], 2);
-    char *argv[] = {self, mode, NULL};
+    char *argv[] = {self, how, NULL};
     assert_int_equal(posix_spawn(&h->pid, self, &files, NULL, argv, env), 0);
     posix_spawn_file_actions_destroy(&files);
     close(out[1]);
@@ -245,7 +246,7 @@ static void connect_to(struct host *h) {
 static void open_host(struct host *h, bool tls, char **extra, size_t fields) {
     begin(h);
     if (tls) p521_cert(&h->client);
-    spawn(h, "--serve", host_env(h, h->client.cert_pem, extra));
+    spawn(h, mode, host_env(h, h->client.cert_pem, extra));
     read_line(h, "\n");
     split_fields(h, fields);
     if (tls) h->server_pem = pem_of(h->arena, h->field[5]);
@@ -376,6 +377,22 @@ static void test_plain(void **state) {
     assert_int_equal(call(&h, "/plugin.GRPCController/Shutdown", "", &reply), 0);
     assert_int_equal(exit_status(&h, 2000), 0);
     close_host(&h, true);
+}
+
+/* The way a real program ends: its replies are out by then. */
+static void test_quick_end(void **state) {
+    (void) state;
+    struct host h;
+    mode = "--quick";
+    for (int i = 0; i < 10; i++) {
+        open_host(&h, true, NULL, 6);
+        assert_echo(&h);
+        struct rpc_reply reply;
+        assert_int_equal(call(&h, "/plugin.GRPCController/Shutdown", "", &reply), 0);
+        assert_int_equal(exit_status(&h, 2000), 7);
+        close_host(&h, true);
+    }
+    mode = "--serve";
 }
 
 static void test_multiplex_is_answered(void **state) {
@@ -554,10 +571,11 @@ static int end_grpc(void **state) {
 
 int main(int argc, char **argv) {
     self = argv[0];
-    if (argc > 1) return serve(strcmp(argv[1], "--debug") == 0);
+    if (argc > 1) return serve(strcmp(argv[1], "--debug") == 0, strcmp(argv[1], "--quick") != 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_and_shutdown),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_quick_end),
         cmocka_unit_test(test_multiplex_is_answered),
         cmocka_unit_test(test_strangers_are_refused),
         cmocka_unit_test(test_shutdown_does_not_wait_for_work),

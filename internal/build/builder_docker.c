@@ -33,7 +33,7 @@ enum {
 struct docker_builder {
     struct builder base;
     struct docker *docker;
-    char *store;        /* the id of BuildKit's worker */
+    char *store;        /* names what BuildKit keeps: its worker (20.10's is always "moby"), engine and address */
     bool in_containerd; /* images lie in containerd's store, not in a graph driver's */
 };
 
@@ -58,8 +58,10 @@ static int ask_worker(struct docker_builder *b, struct ctx *ctx, struct err *err
     if (r < 0) return r;
     struct bk_worker worker;
     r = bk_control_worker(control, ctx, &worker, err);
+    const char *engine = NULL;
+    if (r == 0) r = docker_engine_id(b->docker, ctx, &engine, err);
     if (r == 0) {
-        b->store = mem_strdup(worker.id);
+        b->store = mem_printf("%s %s %s", worker.id, engine, docker_info(b->docker)->endpoint);
         b->in_containerd = worker.snapshotter != NULL;
         log_debug(ctx, "%s at %s, BuildKit worker %s for %s, snapshotter %s", docker_info(b->docker)->server,
                   docker_info(b->docker)->endpoint, worker.id, worker.platform ? worker.platform : "?",

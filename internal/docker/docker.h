@@ -37,6 +37,9 @@ struct docker_info {
 };
 const struct docker_info *docker_info(const struct docker *d);
 
+/* The engine's own id (GET /info): two engines have two, whatever their addresses. In ctx->arena; "" if it has none. */
+int docker_engine_id(struct docker *d, struct ctx *ctx, const char **ret, struct err *err);
+
 /* Sends an Upgrade request for protocol "h2c"; the descriptor is the caller's. ERR_UNSUPPORTED where the engine has no
  * such thing, which means that it has no BuildKit. */
 int docker_upgrade(struct docker *d, struct ctx *ctx, const char *path, const struct kv *headers, size_t n_headers, int *ret_fd,

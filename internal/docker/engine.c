@@ -215,6 +215,19 @@ void docker_free(struct docker *d) {
 
 const struct docker_info *docker_info(const struct docker *d) { return &d->info; }
 
+int docker_engine_id(struct docker *d, struct ctx *ctx, const char **ret, struct err *err) {
+    struct http_request req = {.max_body = 1 << 20};
+    struct http_response reply;
+    int r = engine_send(d, ctx, &req, "/info", &reply, err);
+    if (r < 0) return r;
+    if (reply.status != 200) return engine_error(err, &reply, "GET /info");
+    AUTO_JSON struct json *j = json_parse(reply.body, reply.body_len, err);
+    if (!j) return err_wrap(err, "the engine's description of itself");
+    const char *id = json_get_str(j, "ID");
+    *ret = arena_strdup(ctx->arena, id ? id : "");
+    return 0;
+}
+
 /* ---- Upgrades ---- */
 
 int docker_upgrade(struct docker *d, struct ctx *ctx, const char *path, const struct kv *headers, size_t n_headers, int *ret_fd,

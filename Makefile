@@ -152,4 +152,5 @@ install: $(BIN)
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
+# Of this variant alone: build/demo holds whole file systems.
+-include $(shell find $(OBJ) -type f -name '*.d' 2>/dev/null)

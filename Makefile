@@ -35,7 +35,7 @@ LIB_OBJS := $(SRCS:%.c=$(OBJ)/%.o) $(PB_C:$(GEN)/%.c=$(OBJ)/gen/%.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(OBJ)/tests/%,$(wildcard tests/unit/*/test_*.c))
 BIN := $(if $(filter gcc,$(VARIANT)),$(BUILD),$(OBJ))/terraform-provider-gpudev
 
-.PHONY: all quick test unit testacc bench demo demo-stop install clean lint fmt fmt-check check-headers check-arrows docs deps release help
+.PHONY: all quick test unit testacc bench demo demo-shell demo-stop install clean lint fmt fmt-check check-headers check-arrows docs deps release help
 .SECONDARY:
 
 all: $(BIN)
@@ -114,6 +114,8 @@ testacc: $(BIN)
 demo:
 	@scripts/deps
 	@scripts/demo
+demo-shell:
+	@scripts/demo shell
 demo-stop:
 	@scripts/demo stop
 bench: all
@@ -151,6 +153,26 @@ install: $(BIN)
 	install -D -m 755 $(BIN) $(PREFIX)/registry.opentofu.org/gpudev/gpudev/$(or $(VERSION),0.0.0)/$(PLATFORM)/terraform-provider-gpudev
 clean:
 	rm -rf $(BUILD)
+define HELP
+make              build/terraform-provider-gpudev
+make quick        that and the unit tests: what every commit must pass
+make unit         the unit tests alone
+make test         everything that CI runs; installs what it needs
+make testacc      the acceptance tests on real parts; TESTS=tests/acc/test_story.sh names some
+make demo         the story of README on local real parts; demo-shell: play on there; demo-stop: end it
+make bench        the figures: start-up, plans, builds
+make release      build/release/: one static binary for other machines
+make install      into PREFIX, by default ~/.terraform.d/plugins
+make docs         docs/ anew, from the tables of provider/ and examples/; docs-check: are they fresh?
+make lint         banned functions, lengths, the layers; fmt and fmt-check: clang-format
+make fuzz-X       libFuzzer on tests/fuzz/fuzz_X.c; fuzz-replay: every corpus
+make deps         the packages that building needs
+make clean        removes build/
+CC=clang, SANITIZE=address,undefined and SANITIZE=thread go with all and unit.
+endef
+export HELP
+help:
+	@echo "$$HELP"
 
 # Of this variant alone: build/demo holds whole file systems.
 -include $(shell find $(OBJ) -type f -name '*.d' 2>/dev/null)

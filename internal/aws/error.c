@@ -87,7 +87,9 @@ static struct parsed parse(struct arena *a, const struct http_response *r) {
     if (!p.code) p.code = bare_code(a, json_get_str(j, "__type"));
     if (!p.code) p.code = bare_code(a, json_get_str(j, "code"));
     const char *message = json_get_str(j, "message");
-    p.message = arena_strdup(a, message ? message : json_get_str(j, "Message"));
+    if (!message) message = json_get_str(j, "Message");
+    /* The paragraphs that follow repeat the request that was signed. */
+    if (message) p.message = arena_strndup(a, message, strcspn(message, "\n"));
     if (!p.message && !j) p.message = text_tail(a, text_clean(a, r->body, r->body_len), 5, 500); /* a proxy's page, or plain text */
     return p;
 }

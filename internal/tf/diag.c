@@ -80,6 +80,13 @@ static void add_lines(struct buf *b, const char *text) {
     }
 }
 
+/* On a command line a hint follows a semicolon; here it is a paragraph. */
+static void add_hint(struct buf *b, const char *hint) {
+    size_t word = strspn(hint, "abcdefghijklmnopqrstuvwxyz");
+    bool lower = word && (hint[word] == ' ' || hint[word] == ',');
+    buf_addf(b, "\n\n%c%s", lower ? *hint - 'a' + 'A' : *hint, hint + 1);
+}
+
 static char *detail_of(const struct err *err) {
     AUTO_BUF struct buf b = {0};
     const char *message = err_text(err);
@@ -91,7 +98,7 @@ static char *detail_of(const struct err *err) {
         buf_addc(&b, ')');
     }
     if (err->file || !n || !strchr(".!?)", message[n - 1])) buf_addc(&b, '.');
-    if (!str_empty(err->hint)) buf_addf(&b, "\n\n%s", err->hint);
+    if (!str_empty(err->hint)) add_hint(&b, err->hint);
     if (!str_empty(err->detail)) {
         buf_adds(&b, "\n\n");
         add_lines(&b, err->detail);

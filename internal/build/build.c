@@ -18,7 +18,7 @@ int builder_open(struct ctx *ctx, const struct builder_config *config, struct bu
     err_set(err, ERR_NOT_FOUND, "no builder was found: there is no Docker engine's socket in any of the usual places");
     err_hint(err,
              "Start Docker (Docker Desktop, Colima, OrbStack and rootless Docker are found by themselves), or name an engine by "
-             "docker_host in the provider block or by DOCKER_HOST.");
+             "docker.host in the provider block or by DOCKER_HOST.");
     return -ERR_NOT_FOUND;
 }
 

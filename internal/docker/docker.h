@@ -30,7 +30,7 @@ void docker_free(struct docker *d);
 
 struct docker_info {
     const char *endpoint; /* "unix:///var/run/docker.sock" */
-    const char *source;   /* what named it: "docker_host", "DOCKER_HOST", "the docker context colima", "the usual sockets" */
+    const char *source;   /* what named it: "docker.host of the provider block", "DOCKER_HOST", "the docker context colima", "the usual sockets" */
     const char *server;   /* "Docker Engine 20.10.24", "Podman Engine 4.3.1" */
     const char *api;      /* the negotiated version, "1.41" */
     const char *os, *arch;

@@ -87,7 +87,7 @@ static int parse_host(struct arena *a, const char *text, const char *source, con
     if (str_starts(text, "ssh://")) {
         err_set(err, ERR_UNSUPPORTED, "%s (from %s): an engine over ssh can't be used yet", text, source);
         err_hint(err, "Forward its socket and name that: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST, "
-                      "then docker_host = \"unix:///tmp/docker.sock\".");
+                      "then docker = { host = \"unix:///tmp/docker.sock\" }.");
         return -ERR_UNSUPPORTED;
     }
     err_set(err, ERR_INVALID, "\"%s\" (from %s) is no address of a Docker engine", text, source);
@@ -142,7 +142,7 @@ static int context_endpoint(struct arena *a, const struct docker_options *opt, c
     int r = fs_read(a, path, MAX_CONFIG, &text, &len, err);
     if (r == -ERR_NOT_FOUND) {
         err_set(err, ERR_NOT_FOUND, "the docker context \"%s\" doesn't exist", name);
-        err_hint(err, "`docker context ls` shows those that do; set docker_host in the provider block to name an engine yourself.");
+        err_hint(err, "`docker context ls` shows those that do; set docker.host in the provider block to name an engine yourself.");
         return r;
     }
     if (r < 0) return r;
@@ -185,7 +185,7 @@ static void usual(struct arena *a, const struct docker_options *opt, struct dock
 }
 
 int docker_find(struct arena *a, const struct docker_options *opt, struct docker_endpoints *ret, struct err *err) {
-    const char *host = str_empty(opt->host) ? NULL : opt->host, *source = "docker_host";
+    const char *host = str_empty(opt->host) ? NULL : opt->host, *source = "docker.host of the provider block";
     if (!host) {
         host = env(opt, "DOCKER_HOST");
         source = "DOCKER_HOST";

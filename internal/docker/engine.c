@@ -249,7 +249,7 @@ int docker_upgrade(struct docker *d, struct ctx *ctx, const char *path, const st
     if (why.http_status == 404 || why.http_status == 405 || why.http_status == 501) {
         err_set(err, ERR_UNSUPPORTED, "%s at %s has no BuildKit (%s: status %d)", d->info.server, d->endpoint.text, path,
                 why.http_status);
-        err_hint(err, "Use Docker Engine 20.10 or later on Linux (Docker Desktop, Colima and OrbStack have it): set docker_host or "
+        err_hint(err, "Use Docker Engine 20.10 or later on Linux (Docker Desktop, Colima and OrbStack have it): set docker.host or "
                       "DOCKER_HOST.");
         return -ERR_UNSUPPORTED;
     }

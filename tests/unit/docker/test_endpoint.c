@@ -68,17 +68,17 @@ static void test_explicit(void **state) {
     struct fixture *f = *state;
     put_env(f, "DOCKER_HOST", "tcp://elsewhere:1");
     assert_int_equal(find(f, "unix:///x/y.sock"), 0);
-    expect_one(f, "/x/y.sock", "http://docker", "docker_host");
+    expect_one(f, "/x/y.sock", "http://docker", "docker.host of the provider block");
     assert_int_equal(find(f, "/x/y.sock"), 0);
-    expect_one(f, "/x/y.sock", "http://docker", "docker_host");
+    expect_one(f, "/x/y.sock", "http://docker", "docker.host of the provider block");
     assert_int_equal(find(f, "tcp://box"), 0);
-    expect_one(f, NULL, "http://box:2375", "docker_host");
+    expect_one(f, NULL, "http://box:2375", "docker.host of the provider block");
     assert_int_equal(find(f, "tcp://[::1]:77/"), 0);
-    expect_one(f, NULL, "http://[::1]:77", "docker_host");
+    expect_one(f, NULL, "http://[::1]:77", "docker.host of the provider block");
     assert_int_equal(find(f, "tcp://[::1]"), 0);
-    expect_one(f, NULL, "http://[::1]:2375", "docker_host");
+    expect_one(f, NULL, "http://[::1]:2375", "docker.host of the provider block");
     assert_int_equal(find(f, "https://box:1"), 0);
-    expect_one(f, NULL, "https://box:1", "docker_host");
+    expect_one(f, NULL, "https://box:1", "docker.host of the provider block");
     assert_int_equal(find(f, NULL), 0);
     expect_one(f, NULL, "http://elsewhere:1", "DOCKER_HOST");
 }

@@ -127,7 +127,7 @@ static void test_no_engine_behind_it(void **state) {
         {{"GET", "/version", 200, "{}"}, ERR_PROTOCOL, "not as a Docker engine"},
         {{"GET", "/version", 200, "<html>"}, ERR_PROTOCOL, "/engine.sock"},
         {{"GET", "/version", 500, "{\"message\":\"on fire\"}"}, ERR_UNAVAILABLE, "on fire"},
-        {{"GET", "/version", 0, ""}, ERR_UNAVAILABLE, "from docker_host"},
+        {{"GET", "/version", 0, ""}, ERR_UNAVAILABLE, "from docker.host"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         int r = open_with(f, &cases[i].p, 1);
@@ -191,7 +191,7 @@ static int open_socket(struct fixture *f, const char *path) {
 static void test_no_socket(void **state) {
     struct fixture *f = *state;
     assert_int_equal(open_socket(f, "unix:///nonexistent/docker.sock"), -ERR_NOT_FOUND);
-    assert_non_null(strstr(err_text(&f->err), "unix:///nonexistent/docker.sock (from docker_host)"));
+    assert_non_null(strstr(err_text(&f->err), "unix:///nonexistent/docker.sock (from docker.host of the provider block)"));
     assert_non_null(strstr(f->err.hint, "isn't running"));
     AUTO_FREE char *longer = mem_printf("unix:///%0200d", 1);
     assert_int_equal(open_socket(f, longer), -ERR_INVALID);

@@ -69,7 +69,7 @@ int fs_mkdirs(const char *path, mode_t mode, struct err *err) {
 }
 
 char *fs_join(struct arena *a, const char *dir, const char *name) {
-    if (*name == '/' || str_empty(dir)) return arena_strdup(a, name);
+    if (*name == '/' || str_empty(dir) || (str_eq(dir, ".") && *name)) return arena_strdup(a, name);
     return arena_printf(a, "%s%s%s", dir, str_ends(dir, "/") ? "" : "/", name);
 }
 

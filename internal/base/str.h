@@ -56,6 +56,9 @@ char *text_clean(struct arena *a, const char *s, size_t len);
 /* The last n lines of cleaned text, at most max bytes, cut at a line or character boundary. */
 char *text_tail(struct arena *a, const char *s, size_t lines, size_t max);
 
+/* "812 B", "4.1 kB", "2.1 MB", "12.3 GB": powers of a thousand. */
+char *bytes_text(struct arena *a, uint64_t n);
+
 /* "1h30m", "10s", "250ms" → milliseconds (Go's ParseDuration units h m s ms; fractions allowed). -1 if malformed or
  * negative. */
 int64_t duration_parse(const char *s);

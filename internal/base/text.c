@@ -96,6 +96,15 @@ char *text_clean(struct arena *a, const char *s, size_t len) {
     return arena_dup(a, buf_str(&out), out.len);
 }
 
+char *bytes_text(struct arena *a, uint64_t n) {
+    static const char *const units[] = {"kB", "MB", "GB"};
+    if (n < 1000) return arena_printf(a, "%u B", (unsigned) n);
+    double value = (double) n / 1000;
+    size_t unit = 0;
+    for (; value >= 999.95 && unit + 1 < ARRAY_SIZE(units); unit++) value /= 1000;
+    return arena_printf(a, "%.1f %s", value, units[unit]);
+}
+
 char *text_tail(struct arena *a, const char *s, size_t lines, size_t max) {
     char *clean = text_clean(a, s, strlen(s));
     size_t len = strlen(clean);

@@ -271,7 +271,9 @@ static int build_image(struct job *j, struct err *err) {
 /* ---- The push ---- */
 
 static void on_layer(void *self, const char *id, uint64_t bytes, bool existed) {
-    if (!existed) progress_line(self, "[push] layer %.12s %.1f MB", id, (double) bytes / 1e6);
+    if (existed) return;
+    AUTO_ARENA struct arena *a = arena_new();
+    progress_line(self, "[push] layer %.12s %s", id, bytes_text(a, bytes));
 }
 
 static int push_once(struct job *j, const char *host, bool renew, struct docker_pushed *ret, struct err *err) {
@@ -330,8 +332,8 @@ static int push_and_tell(struct job *j, struct build_result *ret, struct err *er
     int r = push_image(j, &pushed, err);
     if (r < 0) return r;
     if (!pushed.digest && (r = digest_of_image(j, &pushed.digest, err)) < 0) return r;
-    progress_line(j->req->progress, "[push] %s: %zu of %zu layers sent, %.1f MB %.1fs", pushed.digest,
-                  pushed.layers - pushed.existed, pushed.layers, (double) pushed.bytes / 1e6,
+    progress_line(j->req->progress, "[push] %s: %zu of %zu layers sent, %s %.1fs", pushed.digest,
+                  pushed.layers - pushed.existed, pushed.layers, bytes_text(j->ctx->arena, pushed.bytes),
                   (double) (ctx_now(j->ctx) - start) / 1000);
     *ret = (struct build_result){.digest = pushed.digest};
     return 0;

@@ -116,7 +116,7 @@ static void show(struct bk_status *s, struct step *st) {
     flush_cached(s);
     AUTO_ARENA struct arena *a = arena_new();
     const char *name = short_name(a, st->name);
-    const char *sent = st->bytes ? arena_printf(a, " %.1f MB", (double) st->bytes / 1e6) : "";
+    const char *sent = st->bytes ? arena_printf(a, " %s", bytes_text(a, st->bytes)) : "";
     say(s, arena_printf(a, "%s%s %s%.1fs", name, sent, failed ? "failed after " : "", (double) ms / 1000));
 }
 

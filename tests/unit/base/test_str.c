@@ -65,6 +65,25 @@ static void test_durations(void **state) {
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) assert_int_equal(duration_parse(cases[i].text), cases[i].ms);
 }
 
+static void test_bytes(void **state) {
+    (void) state;
+    AUTO_ARENA struct arena *a = arena_new();
+    static const struct {
+        uint64_t n;
+        const char *text;
+    } cases[] = {{0, "0 B"},           {999, "999 B"},      {1000, "1.0 kB"},          {999949, "999.9 kB"},
+                 {999950, "1.0 MB"},   {2140000, "2.1 MB"}, {12300000000, "12.3 GB"}, {2000000000000, "2000.0 GB"}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) assert_string_equal(bytes_text(a, cases[i].n), cases[i].text);
+}
+
+static void test_join_paths(void **state) {
+    (void) state;
+    AUTO_ARENA struct arena *a = arena_new();
+    static const char *const cases[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"a", "/b", "/b"}, {"", "b", "b"},
+                                           {".", "b", "b"},   {".", "", "./"},    {"..", "b", "../b"}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) assert_string_equal(fs_join(a, cases[i][0], cases[i][1]), cases[i][2]);
+}
+
 static void test_clean_paths(void **state) {
     (void) state;
     AUTO_ARENA struct arena *a = arena_new();
@@ -79,6 +98,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean_text), cmocka_unit_test(test_tail),      cmocka_unit_test(test_json_string),
         cmocka_unit_test(test_buffer_cap), cmocka_unit_test(test_durations), cmocka_unit_test(test_clean_paths),
+        cmocka_unit_test(test_bytes),      cmocka_unit_test(test_join_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

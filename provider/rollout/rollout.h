@@ -64,7 +64,7 @@ enum { ROLLOUT_TIMEOUT_MS = 30 * 60 * 1000 };
 struct rollout_private {
     const char *uid, *proven;
     const char *unfinished; /* why; NULL: it is finished */
-    const struct kv *good;  /* container → image of the last template that was proven: what a rollback goes back to */
+    const struct kv *good;  /* container → image of the last template that was complete or there: what a rollback goes back to */
     size_t n_good;
     bool imported; /* its triggers aren't known: those of the configuration are taken as they are, without a restart */
 };

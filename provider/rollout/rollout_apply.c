@@ -79,6 +79,20 @@ static int read_live(struct job *j, struct json **ret) {
     return r;
 }
 
+/* What a rollback goes back to: what runs now, or, after an apply of this workload that didn't complete, what ran before
+ * that one. The create of a replacement comes with what is remembered of another workload. */
+static void take_good(struct job *j) {
+    struct arena *a = j->req->ctx->arena;
+    if (j->private.unfinished && str_eq(j->private.uid, kube_uid(j->before))) return;
+    struct kv *good = arena_array(a, j->state->images.n + 1, sizeof *good);
+    j->private.n_good = 0;
+    for (size_t i = 0; i < j->state->images.n; i++) {
+        const char *container = j->state->images.v[i].key, *image = image_of(j->before, container);
+        if (image) good[j->private.n_good++] = (struct kv){container, arena_strdup(a, image)};
+    }
+    j->private.good = good;
+}
+
 /* 0 with the object as it is then; reported otherwise. */
 static int change(struct job *j, struct json **ret) {
     struct tf_req *req = j->req;
@@ -88,6 +102,7 @@ static int change(struct job *j, struct json **ret) {
     AUTO_ERR struct err err = {0};
     if (read_live(j, &j->before) < 0 || !rollout_check_containers(req, j->state, j->before, &j->w)) return -1;
     const struct json *live = j->before;
+    take_good(j);
     if (!rollout_change(req, j->state, &j->w, live, restart_at(j, live), &c)) {
         tf_error(req->diags, j->path, "A value is still unknown", "An argument of this resource has no value although it is being applied.");
         return -1;
@@ -134,8 +149,12 @@ static const char *good_image(const struct job *j, const char *container) {
 }
 
 static bool is_good(const struct job *j, const struct json *object) {
-    for (size_t i = 0; i < j->state->images.n; i++)
-        if (!str_eq(good_image(j, j->state->images.v[i].key), image_of(object, j->state->images.v[i].key))) return false;
+    for (size_t i = 0; i < j->state->images.n; i++) {
+        const char *name = j->state->images.v[i].key;
+        const struct json *now = kube_container(object, name, NULL), *before = kube_container(j->before, name, NULL);
+        if (!str_eq(good_image(j, name), json_get_str(now, "image"))) return false;
+        if (!str_eq(json_get_str(before, "imagePullPolicy"), json_get_str(now, "imagePullPolicy"))) return false;
+    }
     return str_eq(kube_template_annotation(j->before, KUBE_RESTARTED_AT), kube_template_annotation(object, KUBE_RESTARTED_AT));
 }
 

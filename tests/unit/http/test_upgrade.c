@@ -138,6 +138,7 @@ static void test_close(void **state) {
     int fd = -1;
     assert_int_equal(upgrade(f, "/grpc", &fd), 0);
     expect(fd, "first bytes");
+    while (!atomic_load(&f->server.n_conns)) usleep(1000);
     shutdown(f->server.conns[0].fd, SHUT_RDWR);
     char c;
     assert_int_equal(read(fd, &c, 1), 0);

@@ -119,6 +119,6 @@ int plugin_reattach_write(const struct plugin_handshake *h, const char *provider
     buf_adds(&json, "}}}");
     buf_adds(&text, "The provider is running. To use it, set in another terminal:\n\n\tTF_REATTACH_PROVIDERS='");
     for (const char *p = buf_str(&json); *p; p++) *p == '\'' ? buf_adds(&text, "'\\''") : buf_addc(&text, *p);
-    buf_adds(&text, "'\n\nCtrl-C ends it.\n");
+    buf_adds(&text, "'\n\nPaths are relative to this terminal's folder, and credentials are this terminal's. Ctrl-C ends it.\n");
     return write_out(buf_str(&text), text.len, err);
 }

@@ -100,7 +100,7 @@ $(FUZZ:%=fuzz-%): fuzz-%:
 	$(BUILD)/fuzz/fuzz_$* -artifact_prefix=$(BUILD)/fuzz/ $(FUZZ_FLAGS) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
 
 unit: $(UNIT_TESTS)
-	@$(if $(UNIT_TESTS),prove -Q --exec "" $(UNIT_TESTS),:)
+	@$(if $(UNIT_TESTS),prove -Q -j2 --exec "" $(UNIT_TESTS),:)
 
 # The whole test: what CI runs. Installs what it needs.
 test:

@@ -436,12 +436,14 @@ static void need(struct df_stage *st) {
     }
 }
 
-static void add_bases(struct planner *p, struct source_list *list, struct df_stage *st) {
-    if (st->base_stage || st->named < 0 || st->implied || !p->in->named[st->named].local) return;
+/* A stage that begins as a folder takes all of it. */
+static void add_base(struct planner *p, struct source_list *list, struct df_stage *st) {
+    const struct df_stage *bottom = st->base_stage && st->base_stage->is_named ? st->base_stage : st->base_stage ? NULL : st;
+    if (!bottom || st->is_named || st->implied || bottom->named < 0 || !p->in->named[bottom->named].local) return;
     p->stage = st;
     p->step = NULL;
     p->of_stage = list;
-    add_source(p, "FROM", st->base_written, st->named);
+    add_source(p, "FROM", st->base_written, bottom->named);
 }
 
 static void collect(struct planner *p, const struct source_list *lists, size_t n) {
@@ -471,7 +473,7 @@ static int plan_stages(struct planner *p) {
     }
     need(p->stages.target);
     p->stages.target->paths->all = true;
-    for (size_t i = 0; i < n; i++) add_bases(p, &lists[i], p->stages.v[i]);
+    for (size_t i = 0; i < n; i++) add_base(p, &lists[i], p->stages.v[i]);
     collect(p, lists, n);
     for (size_t i = 0; i < n; i++) {
         const struct df_stage *st = p->stages.v[i];

@@ -160,7 +160,7 @@ int shpattern_replace(struct arena *a, const char *value, const char *pattern, c
         bool found = !done && match_from(&s, 0, at, &end) && !(end == at && at == last);
         if (found && all) add_template(&out, replacement, encode(scratch, text.v + at, end - at));
         if (found && !all) buf_adds(&out, replacement);
-        done = found && !all;
+        done = done || (found && !all);
         if (found) last = end;
         if (found && end > at) {
             at = end;

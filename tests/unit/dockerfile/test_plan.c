@@ -144,7 +144,7 @@ static void test_named(void **state) {
     struct df_input in = {.named = named, .n_named = 3};
     expect(a, "FROM scratch\nCOPY --from=lib a /\nCOPY b /", in, "[lib]/a /b | b");
     expect(a, "FROM scratch AS src\nCOPY gone /\nFROM scratch\nCOPY --from=src a /\nCOPY b /", in, "[src]/a /b | b");
-    expect(a, "FROM lib\nCOPY $X /", in, "[lib]/ / | all");
+    expect(a, "FROM lib\nCOPY $X /", in, "/ [lib]/ | all");
     expect(a, "FROM alpine\nCOPY $X /", in, "widened: COPY in line 2 takes $X, which the base image alpine may set");
     expect(a, "FROM scratch\nRUN --mount=from=docker.io/library/lib:latest,source=x,target=/m y", in, "[lib]/x |");
 }

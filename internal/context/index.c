@@ -241,6 +241,26 @@ void index_vouch(struct index *ix, struct snap *t) {
 
 /* ---- Writing ---- */
 
+static void put_head(const struct index *ix, unsigned char head[HEAD]) {
+    memcpy(head, magic, 8);
+    memcpy(head + 8, ix->key, SHA256_LEN);
+    put64(head + 8 + SHA256_LEN, (uint64_t) ix->begun_ns);
+}
+
+static void put_block_head(unsigned char head[BLOCK_HEAD], const void *block, size_t len) {
+    put32(head, (uint32_t) len);
+    put64(head + 4, checksum(block, len));
+}
+
+void index_frame(const struct index *ix, const void *block, size_t len, struct buf *ret) {
+    unsigned char head[HEAD], block_head[BLOCK_HEAD];
+    put_head(ix, head);
+    put_block_head(block_head, block, len);
+    buf_add(ret, head, sizeof head);
+    buf_add(ret, block_head, sizeof block_head);
+    buf_add(ret, block, len);
+}
+
 struct writer {
     int fd;
     struct buf block;
@@ -261,8 +281,7 @@ static void write_full(struct writer *w, const void *data, size_t len) {
 static void flush_block(struct writer *w) {
     if (!w->block.len) return;
     unsigned char head[BLOCK_HEAD];
-    put32(head, (uint32_t) w->block.len);
-    put64(head + 4, checksum((unsigned char *) w->block.data, w->block.len));
+    put_block_head(head, w->block.data, w->block.len);
     write_full(w, head, sizeof head);
     write_full(w, w->block.data, w->block.len);
     buf_reset(&w->block);
@@ -291,9 +310,7 @@ static void write_entry(struct writer *w, const struct snap_node *n, const char 
 
 static void write_all(struct writer *w, const struct index *ix, struct snap *t) {
     unsigned char head[HEAD];
-    memcpy(head, magic, 8);
-    memcpy(head + 8, ix->key, SHA256_LEN);
-    put64(head + 8 + SHA256_LEN, (uint64_t) ix->begun_ns);
+    put_head(ix, head);
     write_full(w, head, sizeof head);
     struct snap_cursor c = {0};
     while (next_node(t, &c))

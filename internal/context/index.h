@@ -1,8 +1,9 @@
 #pragma once
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct buf;
 struct ctx;
 struct snap;
 
@@ -25,6 +26,8 @@ void index_vouch(struct index *ix, struct snap *t);
 /* Writes what the tree knows now, if anything is new. Never waits: when somebody else writes, it is left. */
 void index_save(struct index *ix, struct snap *t);
 
-/* For tests: the file, and a time to use instead of the clock's (ns since the epoch). */
+/* For tests: the file; a time to use instead of the clock's (ns since the epoch); and a file of one block that is right
+ * but for its content. */
 const char *index_path(const struct index *ix);
 void index_set_time(struct index *ix, int64_t now_ns);
+void index_frame(const struct index *ix, const void *block, size_t len, struct buf *ret);

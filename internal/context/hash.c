@@ -150,6 +150,16 @@ static struct index *open_index(struct hasher *h, const struct one *o) {
     return index_open(h->ctx, key);
 }
 
+static int ignore_error(struct hasher *h, int r) { /* a pattern that turned out to be malformed: say where it stands */
+    if (r >= 0 || h->err->file) return r;
+    for (size_t i = 0; i < h->ignore.n; i++) {
+        AUTO_FREE char *quoted = mem_printf("\"%s\"", h->ignore.patterns[i]);
+        if (h->err->code == ERR_INVALID && strstr(err_text(h->err), "pattern") && strstr(err_text(h->err), quoted))
+            err_at(h->err, h->ignore.lines[i] ? h->ignore.file : "ignore", h->ignore.lines[i]);
+    }
+    return r;
+}
+
 static int select_sources(struct hasher *h, const struct one *o, struct snap *t, const struct df_plan *plan,
                           struct selection *list) {
     for (size_t i = 0; i < plan->n_sources; i++) {
@@ -157,6 +167,7 @@ static int select_sources(struct hasher *h, const struct one *o, struct snap *t,
         const char *missing;
         if (s->context != o->context) continue;
         int r = select_source(t, s, &list[i], &missing, h->err);
+        ignore_error(h, r);
         if (r > 0)
             r = missing_explain(h->ctx, o->dir, o->ignore, s, missing, r == SELECT_DANGLING, h->err);
         else if (r < 0 && !h->err->file && h->err->code == ERR_INVALID)
@@ -261,16 +272,6 @@ static void hash_text(struct hasher *h, const struct strs *text) {
 static int hash_everything(struct hasher *h, const char *platform) {
     struct one o = {.dir = h->in->dir, .context = -1, .ignore = &h->ignore, .platform = platform};
     int r = hash_whole(h, &o, ".", "context");
-    return r;
-}
-
-static int ignore_error(struct hasher *h, int r) { /* a pattern that turned out to be malformed: say where it stands */
-    if (r >= 0 || h->err->file) return r;
-    for (size_t i = 0; i < h->ignore.n; i++) {
-        AUTO_FREE char *quoted = mem_printf("\"%s\"", h->ignore.patterns[i]);
-        if (h->err->code == ERR_INVALID && strstr(err_text(h->err), "pattern") && strstr(err_text(h->err), quoted))
-            err_at(h->err, h->ignore.lines[i] ? h->ignore.file : "ignore", h->ignore.lines[i]);
-    }
     return r;
 }
 

@@ -53,7 +53,7 @@ struct level {
 static void take(struct walk *w, struct snap_node *node, struct snap_node *target) {
     struct selection *out = w->out;
     ARENA_GROW(w->t->arena, out->picks, out->n, out->cap);
-    out->picks[out->n++] = (struct pick){node, target};
+    out->picks[out->n++] = (struct pick){.node = node, .target = target};
     node->counted = node->counted || !target;
 }
 
@@ -105,10 +105,14 @@ static int visit(struct walk *w, struct snap_node *node, const char *path, const
     bool in = r > 0 || (!*candidate && !snap_is_dir(node)); /* the source itself is copied whatever the patterns say */
     if (in) take_parents(w, parent);
     if (!snap_is_dir(node)) {
+        bool extra = r == 0;
         if (!in) return 0;
-        if (!parent && S_ISLNK(node->mode)) return take_link(w, node, path);
-        take(w, node, NULL);
-        return 0;
+        if (parent || !S_ISLNK(node->mode))
+            take(w, node, NULL);
+        else
+            r = take_link(w, node, path);
+        if (w->out->n) w->out->picks[w->out->n - 1].extra = extra;
+        return r > 1 || r < 0 ? r : 0;
     }
     if (in) {
         l.taken = true;
@@ -231,6 +235,7 @@ static bool found_required(const struct walk *w, const char *required) {
     size_t skip = strlen(snap_path(a, w->out->base));
     const char *base = strcmp(w->s->path, "/") != 0 ? w->s->path : "";
     for (size_t i = 0; i < w->out->n; i++) {
+        if (w->out->picks[i].extra) continue;
         const char *path = snap_path(a, w->out->picks[i].node);
         const char *rest = path + (strlen(path) < skip ? strlen(path) : skip);
         if (str_starts(arena_printf(a, "%s%s%s", base, *rest && *rest != '/' ? "/" : "", rest), required)) return true;

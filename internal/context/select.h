@@ -13,6 +13,7 @@ struct err;
 struct pick {
     struct snap_node *node;
     struct snap_node *target; /* of a link that is followed; the whole of it counts. NULL */
+    bool extra;               /* copied, although BuildKit's key leaves it out */
 };
 
 struct selection {

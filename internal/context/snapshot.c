@@ -274,6 +274,8 @@ int snap_find(struct snap *t, const char *path, bool follow, struct snap_node **
         if (r < 0) return r;
         rest = arena_printf(a, "%s/%s", n->link, rest);
         current = n->link[0] == '/' ? "/" : fs_dir(a, next);
+        missing = find_plain(t, current, &n, err); /* where it leads if nothing follows: "/" or "." */
+        if (missing < 0) return missing;
     }
     if (!missing) *ret = n;
     return missing;

@@ -9,7 +9,7 @@
 #include "dockerfile/shpattern.h"
 
 enum { DEPTH_MAX = 200, END = 0x110000 };
-enum { SIZE_LIMIT = 64 << 20 }; /* of a result: nested expansions can multiply */
+enum { SIZE_LIMIT = 4 << 20 }; /* of a result: nested expansions can multiply */
 
 struct lexer {
     struct arena *a;

@@ -10,6 +10,7 @@
 
 enum { ANY = 0x110000, STAR = 0x110001 }; /* beside the runes that stand for themselves */
 enum { WORK_MAX = 16 << 20 };             /* pattern × text; the root of it bounds the recursion */
+enum { RESULT_MAX = 4 << 20 };
 
 struct runes {
     uint32_t *v;
@@ -152,10 +153,10 @@ int shpattern_replace(struct arena *a, const char *value, const char *pattern, c
     struct search s = {.pattern = &compiled, .text = &text, .longest = true};
     r = search_init(scratch, &s, err);
     if (r < 0) return r;
-    AUTO_BUF struct buf out = {0};
+    AUTO_BUF struct buf out = {.max = RESULT_MAX};
     bool done = false;
     size_t last = SIZE_MAX; /* where the previous match ended: an empty one right there doesn't count */
-    for (size_t at = 0; at <= text.n;) {
+    for (size_t at = 0; at <= text.n && !out.overflow;) {
         size_t end;
         bool found = !done && match_from(&s, 0, at, &end) && !(end == at && at == last);
         if (found && all) add_template(&out, replacement, encode(scratch, text.v + at, end - at));
@@ -172,6 +173,7 @@ int shpattern_replace(struct arena *a, const char *value, const char *pattern, c
         }
         at++;
     }
+    if (out.overflow) return err_set(err, ERR_LIMIT, "the result of a substitution is too long");
     *ret = arena_strdup(a, buf_str(&out));
     return 0;
 }

@@ -99,6 +99,16 @@ $(FUZZ:%=fuzz-%): fuzz-%:
 	  $(BUILD)/clang-fuzzer-no-link/libgpudev.a -pie $(LIBS)
 	$(BUILD)/fuzz/fuzz_$* -artifact_prefix=$(BUILD)/fuzz/ $(FUZZ_FLAGS) $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
 
+# The source hash against BuildKit's own packages: N random cases from SEED on (needs Go; takes 50 ms a case).
+N ?= 300
+SEED ?= 1
+$(BUILD)/ctxhash: tests/tools/ctxdiff/hash/ctxhash.c $(OBJ)/libgpudev.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LDFLAGS) $(LIBS)
+.PHONY: fuzz-context
+fuzz-context: $(BUILD)/ctxhash
+	cd tests/tools/ctxdiff && go build -trimpath -o $(abspath $(BUILD))/ctxdiff .
+	$(BUILD)/ctxdiff -n $(N) -seed $(SEED) -hash $(BUILD)/ctxhash
+
 unit: $(UNIT_TESTS)
 	@$(if $(UNIT_TESTS),prove -Q -j2 --exec "" $(UNIT_TESTS),:)
 

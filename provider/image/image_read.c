@@ -96,8 +96,12 @@ void image_read(struct tf_req *req, struct tf_read *r) {
     if (result == 0) result = look(req, &place, i->digest.v, &there, &err);
     if (result == 0) result = read_tags(req, &place, &there, i, &err);
     if (result == 1) r->gone = true;
-    /* Not to know is not to be gone: the state stays as it is. */
-    if (result < 0)
+    if (result >= 0) return;
+    /* Not to know is not to be gone: the state stays as it is. A mistake in the configuration won't mend itself, though. */
+    bool mistake = err.code == ERR_INVALID || err.code == ERR_NOT_FOUND || err.code == ERR_UNSUPPORTED;
+    if (mistake)
+        tf_error_from(req->diags, "repository", "The image can't be looked at", &err);
+    else
         tf_warning_from(req->diags, "repository", "The image could not be looked at; its last known state is kept", &err);
 }
 

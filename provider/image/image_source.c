@@ -99,6 +99,7 @@ bool image_source(struct tf_req *req, struct image *i) {
         .n_build_args = i->build_args.n,
         .ignore = texts(a, &i->ignore),
         .n_ignore = i->ignore.n,
+        .hash_only = true,
     };
     struct context_result result = {0};
     AUTO_ERR struct err err = {0};

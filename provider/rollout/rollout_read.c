@@ -80,6 +80,10 @@ void rollout_read(struct tf_req *req, struct tf_read *r) {
     if (!rollout_workload(state, &w, &path)) return;
     int rc = provider_kube(req->provider, req->ctx, &k, &err);
     if (rc == 1) return;
+    if (rc == -ERR_INVALID || rc == -ERR_NOT_FOUND) { /* a mistake in the configuration, which won't mend itself */
+        tf_error_from(req->diags, NULL, "The cluster's configuration can't be used", &err);
+        return;
+    }
     if (rc == 0) rc = kube_get(k, req->ctx, kube_workload_path(a, &w), &live, &err);
     if (rc == 1)
         r->gone = true;

@@ -38,4 +38,16 @@ ok "and built again" apply
 is "under its tag" "$(digest "$unique-api" latest)" "$(state gpudev_image.api_service digest)"
 ok "then nothing is left to do" plan -detailed-exitcode
 
+# What exists can't be looked at: a passing fault keeps the state and warns; a mistake in the configuration is an error.
+without_network() { AWS_ENDPOINT_URL_ECR=http://127.0.0.1:9 plan -target=gpudev_image.api_service; }
+ok "a registry that can't be reached: the plan goes on" without_network
+ok "and says that the state is kept" says "state is kept"
+sed -i "s#^kubeconfig.*#kubeconfig = \"/nowhere/config\"#" "$tf/terraform.tfvars"
+ok "a kubeconfig that isn't there is an error" no plan
+ok "with its path" says "/nowhere/config"
+sed -i "s#^kubeconfig.*#kubeconfig = \"$KUBECONFIG\"#" "$tf/terraform.tfvars"
+sed -i "s#region     = var.region#region = var.region\n  profile = \"nobody\"#" "$tf/main.tf"
+ok "a profile that isn't there is an error" no plan
+ok "with its name" says "nobody"
+
 finish

@@ -69,7 +69,7 @@ static void serve(struct conn *c) {
             return;
         }
         char *path = strchr(head.data, ' ') + 1;
-        if (str_starts(path, "http://registry.example")) path += strlen("http://registry.example"); /* as a proxy gets it */
+        if (str_starts(path, "http://peer.example")) path += strlen("http://peer.example"); /* as a proxy gets it */
         if (str_starts(path, "/echo")) {
             buf_add(&head, body.data, body.len);
             conn_reply(c, 200, "X-One: 1\r\nx-two:  zwei \r\nX-One: again\r\n", head.data);
@@ -417,21 +417,21 @@ static void test_unix_socket(void **state) {
 static void test_proxy(void **state) {
     struct fixture *f = *state;
     setenv("http_proxy", f->server.url, 1);
-    struct http_request req = {.url = "http://registry.example/echo"};
+    struct http_request req = {.url = "http://peer.example/echo"};
     struct http_response r;
     assert_int_equal(http_send(f->http, &f->ctx, &req, &r, &f->err), 0);
-    assert_true(str_starts(r.body, "GET http://registry.example/echo HTTP/1.1\r\n"));
+    assert_true(str_starts(r.body, "GET http://peer.example/echo HTTP/1.1\r\n"));
     unsetenv("http_proxy");
     setenv("HTTP_PROXY", f->server.url, 1);
     assert_int_equal(http_send(f->http, &f->ctx, &req, &r, &f->err), 0);
-    assert_true(str_starts(r.body, "GET http://registry.example/echo HTTP/1.1\r\n"));
+    assert_true(str_starts(r.body, "GET http://peer.example/echo HTTP/1.1\r\n"));
     assert_int_equal(get(f, "/echo", &r), 0); /* loopback goes directly */
     assert_true(str_starts(r.body, "GET /echo HTTP/1.1\r\n"));
     unsetenv("HTTP_PROXY");
     setenv("https_proxy", f->server.url, 1);
-    req.url = "https://registry.example/echo";
+    req.url = "https://peer.example/echo";
     assert_int_equal(http_send(f->http, &f->ctx, &req, &r, &f->err), -ERR_UNAVAILABLE);
-    assert_string_equal(f->err.message, "cannot reach registry.example: the proxy refuses to connect to it: HTTP 407");
+    assert_string_equal(f->err.message, "cannot reach peer.example: the proxy refuses to connect to it: HTTP 407");
     assert_non_null(strstr(f->err.hint, "user name and a password"));
     assert_false(f->err.retryable);
     unsetenv("https_proxy");

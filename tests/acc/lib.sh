@@ -32,7 +32,8 @@ ok() {
 
 is() { # TEXT GOT WANTED
 	count=$((count + 1))
-	if [ "$2" = "$3" ]; then
+	# Two answers that are missing are not equal.
+	if [ -n "$3" ] && [ "$2" = "$3" ]; then
 		echo "ok $count - $1"
 	else
 		echo "not ok $count - $1"
